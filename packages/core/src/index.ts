@@ -1,1 +1,117 @@
-export {};
+export { type Condition, findCondition } from "./api/conditions.ts";
+export type {
+  Checksum,
+  DataSource,
+  HttpDataSource,
+  ObjectRefDataSource,
+} from "./api/data-source.ts";
+export type { Kind, Kinds } from "./api/kinds.ts";
+export type { Node, NodeStatus, Secret, StorageClass } from "./api/kubernetes-kinds.ts";
+export type { ObjectMeta, ObjectMetaInput, OwnerReference, Resource } from "./api/meta.ts";
+export type { ModuleConfig, ModuleSettings } from "./api/module-config.ts";
+export type { FieldSelector, LabelSelector, LabelSelectorRequirement } from "./api/selectors.ts";
+export type { VirtualDisk, VirtualDiskSpec, VirtualDiskStatus } from "./api/virtual-disk.ts";
+export type {
+  AnyVirtualImage,
+  ClusterVirtualImage,
+  ClusterVirtualImageSpec,
+  ImageStatus,
+  VirtualImage,
+  VirtualImageSpec,
+} from "./api/virtual-image.ts";
+export type {
+  ClassCpu,
+  VirtualMachineClass,
+  VirtualMachineClassSpec,
+  VirtualMachineClassStatus,
+} from "./api/virtual-machine-class.ts";
+export type {
+  VirtualMachineIPAddress,
+  VirtualMachineIPAddressLease,
+  VirtualMachineIPAddressLeaseSpec,
+  VirtualMachineIPAddressLeaseStatus,
+  VirtualMachineIPAddressSpec,
+  VirtualMachineIPAddressStatus,
+} from "./api/virtual-machine-ip-address.ts";
+export type {
+  BlockDeviceRef,
+  GuestRecord,
+  GuestStopReason,
+  Provisioning,
+  RunPolicy,
+  VirtualMachine,
+  VirtualMachinePhase,
+  VirtualMachineSpec,
+  VirtualMachineStatus,
+} from "./api/virtual-machine.ts";
+export type { Backend } from "./backend/backend.ts";
+export type { BlockSource, BlockSourceType } from "./backend/block-source.ts";
+export type {
+  GuestCpuModel,
+  GuestDisk,
+  GuestInterface,
+  GuestRef,
+  GuestSpec,
+} from "./backend/guest-spec.ts";
+export type {
+  ByteStream,
+  Consoles,
+  GuestList,
+  GuestState,
+  HostState,
+  Hypervisor,
+  HypervisorCapabilities,
+  HypervisorEvent,
+  Placement,
+  StopMode,
+  StopReason,
+} from "./backend/hypervisor.ts";
+export type {
+  HttpImageSource,
+  ImageImportProgress,
+  ImageInfo,
+  ImageStore,
+} from "./backend/image-store.ts";
+export type { SparseExtent, SparseStream } from "./backend/sparse-stream.ts";
+export type {
+  Storage,
+  StorageCapabilities,
+  StorageClassInfo,
+  VolumeContent,
+  VolumeSpec,
+  VolumeState,
+} from "./backend/storage.ts";
+export { createPlatform, type PlatformOptions } from "./platform/create-platform.ts";
+export type { AppliedResource, Platform } from "./platform/platform.ts";
+export type {
+  AnyManifest,
+  Applied,
+  MergePatch,
+  NamespaceOptions,
+  ResourceClient,
+} from "./platform/resource-client.ts";
+export { resourceTable, type ResourceTable } from "./platform/resource-table.ts";
+export type { VirtualMachineClient } from "./platform/virtual-machine-client.ts";
+export type { WaitGoal } from "./platform/wait-for.ts";
+export { memoryStore, type MemoryStoreOptions } from "./store/memory-store.ts";
+export type {
+  DeletePreconditions,
+  ListOptions,
+  NewResource,
+  ResourceList,
+  ResourceName,
+  ResourceStore,
+  Selection,
+  WatchEvent,
+  WatchOptions,
+} from "./store/resource-store.ts";
+export { BoundedChannel } from "./util/bounded-channel.ts";
+export type { Clock, Timer } from "./util/clock.ts";
+export {
+  isPolyvisorError,
+  POLYVISOR_ERROR_CODES,
+  PolyvisorError,
+  type PolyvisorErrorCode,
+} from "./util/errors.ts";
+export type { Logger, LogMethod } from "./util/logger.ts";
+export type { RandomSource } from "./util/random-source.ts";

@@ -1,0 +1,130 @@
+import * as z from "zod";
+import { jsonEquals } from "../util/json.ts";
+import { parseQuantity } from "../util/quantity.ts";
+import type { Condition } from "./conditions.ts";
+import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
+import { nonEmpty, quantity } from "./fields.ts";
+import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
+import { type Resource, V1ALPHA2 } from "./meta.ts";
+
+/** A writable block device, blank or with the content of an image. */
+export interface VirtualDisk extends Resource {
+  readonly kind: "VirtualDisk";
+  readonly spec: VirtualDiskSpec;
+  readonly status?: VirtualDiskStatus;
+}
+
+/** What a user wants of a {@link VirtualDisk}. */
+export interface VirtualDiskSpec {
+  /** Absent for a blank disk. */
+  readonly dataSource?: DataSource;
+  readonly persistentVolumeClaim?: {
+    /** A quantity. Default: the virtual size of the source, aligned up to 1 MiB. */
+    readonly size?: string;
+    /** Default: the class that is marked as default. */
+    readonly storageClassName?: string;
+  };
+}
+
+/** What is known about a {@link VirtualDisk}. */
+export interface VirtualDiskStatus {
+  readonly phase: "Pending" | "Provisioning" | "Ready" | "Failed" | "Terminating" | "PVCLost";
+  readonly capacity?: string;
+  readonly progress?: string;
+  readonly storageClassName?: string;
+  /** The volume behind the disk, by the name that its storage knows. */
+  readonly target?: { readonly persistentVolumeClaimName: string };
+  readonly attachedToVirtualMachines?: readonly {
+    readonly name: string;
+    /** True while its guest runs with the disk. */
+    readonly mounted: boolean;
+  }[];
+  readonly conditions: readonly Condition[];
+  readonly observedGeneration: number;
+}
+
+function admitDisk(
+  next: VirtualDisk,
+  { previous }: AdmissionContext<VirtualDisk>,
+): AdmissionIssue[] {
+  const issues = admitDataSource(next.spec.dataSource);
+  const size = next.spec.persistentVolumeClaim?.size;
+  const sizeField = "spec.persistentVolumeClaim.size";
+  if (next.metadata.name.includes(".")) {
+    issues.push({
+      field: "metadata.name",
+      message: "'.' is forbidden, allowed name symbols are [0-9a-zA-Z-]",
+    });
+  }
+  if (next.spec.dataSource === undefined && size === undefined) {
+    issues.push({
+      field: sizeField,
+      message: "a blank disk (no spec.dataSource) needs a size: set it, for example to 10Gi",
+    });
+  }
+  if (size !== undefined && parseQuantity(size) <= 0) {
+    issues.push({ field: sizeField, message: "virtual disk size must be greater than 0" });
+  }
+  if (previous?.status?.phase === "Ready") issues.push(...admitChangeOfReadyDisk(previous, next));
+  return issues;
+}
+
+function admitChangeOfReadyDisk(previous: VirtualDisk, next: VirtualDisk): AdmissionIssue[] {
+  const issues: AdmissionIssue[] = [];
+  if (!jsonEquals(previous.spec.dataSource, next.spec.dataSource)) {
+    issues.push({
+      field: "spec.dataSource",
+      message: "data source cannot be changed if the VirtualDisk has already been provisioned",
+    });
+  }
+  if (!jsonEquals(previous.spec.persistentVolumeClaim, next.spec.persistentVolumeClaim)) {
+    issues.push({
+      field: "spec.persistentVolumeClaim",
+      message: "size and storage class of a Ready disk cannot be changed yet: create another disk",
+    });
+  }
+  return issues;
+}
+
+/** The kind {@link VirtualDisk}. */
+export const VIRTUAL_DISK: KindDefinition<VirtualDisk> = {
+  apiVersion: V1ALPHA2,
+  kind: "VirtualDisk",
+  plural: "virtualdisks",
+  shortNames: ["vd"],
+  namespaced: true,
+  schema: z.strictObject({
+    spec: z
+      .strictObject({
+        dataSource: dataSourceSchema.exactOptional(),
+        persistentVolumeClaim: z
+          .strictObject({
+            size: quantity.exactOptional(),
+            storageClassName: nonEmpty.exactOptional(),
+          })
+          .exactOptional(),
+      })
+      .default({}),
+  }),
+  admit: admitDisk,
+  columns: [
+    { name: "Phase", value: (disk) => disk.status?.phase },
+    { name: "Capacity", value: (disk) => disk.status?.capacity },
+    {
+      name: "InUse",
+      value: (disk) => disk.status?.conditions.find(({ type }) => type === "InUse")?.status,
+      wide: true,
+    },
+    {
+      name: "VirtualMachine",
+      value: (disk) => disk.status?.attachedToVirtualMachines?.find((vm) => vm.mounted)?.name,
+    },
+    { name: "Progress", value: (disk) => disk.status?.progress, wide: true },
+    { name: "StorageClass", value: (disk) => disk.status?.storageClassName, wide: true },
+    {
+      name: "TargetPVC",
+      value: (disk) => disk.status?.target?.persistentVolumeClaimName,
+      wide: true,
+    },
+  ],
+};

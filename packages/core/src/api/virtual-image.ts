@@ -1,0 +1,120 @@
+import * as z from "zod";
+import { jsonEquals } from "../util/json.ts";
+import type { Condition } from "./conditions.ts";
+import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
+import type { AdmissionContext, AdmissionIssue, KindDefinition, PrinterColumn } from "./kind.ts";
+import { type Resource, V1ALPHA2 } from "./meta.ts";
+
+/** What {@link VirtualImage} and {@link ClusterVirtualImage} report. */
+export interface ImageStatus {
+  readonly phase: "Pending" | "Provisioning" | "Ready" | "Failed" | "Terminating" | "ImageLost";
+  /** `28.2%`; `100%` when ready. */
+  readonly progress?: string;
+  /** True for an ISO image, which a guest sees as a CD-ROM. */
+  readonly cdrom?: boolean;
+  /** `qcow2`, `raw` or `iso`. */
+  readonly format?: string;
+  readonly size?: {
+    readonly stored: string;
+    readonly storedBytes: string;
+    readonly unpacked: string;
+    readonly unpackedBytes: string;
+  };
+  readonly downloadSpeed?: { readonly current: string; readonly currentBytes: string };
+  /** The name under which the image store keeps the content. */
+  readonly target?: { readonly registryURL: string };
+  readonly conditions: readonly Condition[];
+  readonly observedGeneration: number;
+}
+
+/** A read-only image for the disks of one namespace. */
+export interface VirtualImage extends Resource {
+  readonly kind: "VirtualImage";
+  readonly spec: VirtualImageSpec;
+  readonly status?: ImageStatus;
+}
+
+/** What a user wants of a {@link VirtualImage}. */
+export interface VirtualImageSpec {
+  /** Where the content is kept: the platform's image store. Default `ContainerRegistry`. */
+  readonly storage: "ContainerRegistry";
+  readonly dataSource: DataSource;
+}
+
+/** A read-only image for the disks of every namespace. */
+export interface ClusterVirtualImage extends Resource {
+  readonly kind: "ClusterVirtualImage";
+  readonly spec: ClusterVirtualImageSpec;
+  readonly status?: ImageStatus;
+}
+
+/** What a user wants of a {@link ClusterVirtualImage}. */
+export interface ClusterVirtualImageSpec {
+  readonly dataSource: DataSource;
+}
+
+/** Either kind of image. */
+export type AnyVirtualImage = VirtualImage | ClusterVirtualImage;
+
+const columns: readonly PrinterColumn<AnyVirtualImage>[] = [
+  { name: "Phase", value: (image) => image.status?.phase },
+  { name: "CDROM", value: (image) => image.status?.cdrom?.toString() },
+  { name: "Progress", value: (image) => image.status?.progress },
+  { name: "StoredSize", value: (image) => image.status?.size?.stored, wide: true },
+  { name: "UnpackedSize", value: (image) => image.status?.size?.unpacked, wide: true },
+  { name: "Registry URL", value: (image) => image.status?.target?.registryURL, wide: true },
+];
+
+function admitImage(
+  next: AnyVirtualImage,
+  { previous }: AdmissionContext<AnyVirtualImage>,
+): AdmissionIssue[] {
+  const issues = admitDataSource(next.spec.dataSource);
+  if (next.spec.dataSource.objectRef) {
+    issues.push({
+      field: "spec.dataSource.type",
+      message: "an image of another image is not supported yet: use type HTTP",
+    });
+  }
+  const ready = previous?.status?.phase === "Ready";
+  if (ready && !jsonEquals(previous.spec.dataSource, next.spec.dataSource)) {
+    issues.push({
+      field: "spec.dataSource",
+      message: `data source cannot be changed if the ${next.kind} has already been provisioned: delete it and create it anew`,
+    });
+  }
+  return issues;
+}
+
+/** The kind {@link VirtualImage}. */
+export const VIRTUAL_IMAGE: KindDefinition<VirtualImage> = {
+  apiVersion: V1ALPHA2,
+  kind: "VirtualImage",
+  plural: "virtualimages",
+  shortNames: ["vi"],
+  namespaced: true,
+  schema: z.strictObject({
+    spec: z.strictObject({
+      storage: z
+        .literal("ContainerRegistry", {
+          error: 'must be "ContainerRegistry": images on a persistent volume are not supported yet',
+        })
+        .default("ContainerRegistry"),
+      dataSource: dataSourceSchema,
+    }),
+  }),
+  admit: admitImage,
+  columns,
+};
+
+/** The kind {@link ClusterVirtualImage}. */
+export const CLUSTER_VIRTUAL_IMAGE: KindDefinition<ClusterVirtualImage> = {
+  apiVersion: V1ALPHA2,
+  kind: "ClusterVirtualImage",
+  plural: "clustervirtualimages",
+  shortNames: ["cvi"],
+  namespaced: false,
+  schema: z.strictObject({ spec: z.strictObject({ dataSource: dataSourceSchema }) }),
+  admit: admitImage,
+  columns,
+};

@@ -1,0 +1,58 @@
+import type { BlockSource } from "./block-source.ts";
+
+/** One run of a guest: which VM, and the how-manieth start of it. */
+export interface GuestRef {
+  /** `metadata.uid` of the VM. */
+  readonly uid: string;
+  /** Raised at every start of the VM; a hypervisor refuses one that is lower than what it has seen. */
+  readonly incarnation: number;
+}
+
+/** The CPU that a guest sees. */
+export type GuestCpuModel =
+  | { readonly mode: "host-model" }
+  | { readonly mode: "host-passthrough" }
+  | { readonly mode: "model"; readonly model: string }
+  | { readonly mode: "features"; readonly features: readonly string[] };
+
+/** A disk or CD-ROM of a guest. */
+export interface GuestDisk {
+  /** Unique within the guest, such as `vd-linux-disk`. */
+  readonly name: string;
+  /** What the guest reads as serial number; at most 20 letters and digits. */
+  readonly serial: string;
+  readonly source: BlockSource;
+  readonly device: "disk" | "cdrom";
+  readonly readOnly: boolean;
+  /** Position in the boot order, from 1. */
+  readonly bootOrder: number;
+}
+
+/** A network interface of a guest. */
+export interface GuestInterface {
+  /** The network's range; the hypervisor gives hosts a network for it. */
+  readonly cidr: string;
+  /** The router's address in that range. */
+  readonly gateway: string;
+  /** Lower case with colons. */
+  readonly mac: string;
+  /** The address that the guest must get. */
+  readonly address: string;
+}
+
+/** Everything that is needed to build a guest: no reference is left to look up. */
+export interface GuestSpec extends GuestRef {
+  readonly namespace: string;
+  readonly name: string;
+  readonly cpu: {
+    readonly sockets: number;
+    readonly coresPerSocket: number;
+    readonly model: GuestCpuModel;
+  };
+  readonly memoryBytes: number;
+  /** In boot order. */
+  readonly disks: readonly GuestDisk[];
+  readonly interfaces: readonly GuestInterface[];
+  /** Documents for cloud-init's NoCloud source. */
+  readonly cloudInit?: { readonly userData: string; readonly metaData: string };
+}

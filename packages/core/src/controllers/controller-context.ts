@@ -1,0 +1,25 @@
+import type { ImageStore } from "../backend/image-store.ts";
+import type { ResourceStore } from "../store/resource-store.ts";
+import type { Clock } from "../util/clock.ts";
+import type { Logger } from "../util/logger.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Caches } from "./runtime/caches.ts";
+import type { StorageRegistry } from "./storage-registry.ts";
+
+/** What every controller works with. */
+export interface ControllerContext {
+  readonly store: ResourceStore;
+  readonly caches: Caches;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly fleet: Fleet;
+  readonly storages: StorageRegistry;
+  /** Absent when the platform was made without one: images then stay Pending and say so. */
+  readonly imageStore: ImageStore | undefined;
+}
+
+/** A controller as the platform runs it. */
+export interface RunnableController {
+  readonly name: string;
+  run(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,77 @@
+import { createHash } from "node:crypto";
+import type { VirtualDisk } from "../api/virtual-disk.ts";
+import type { ClassCpu, VirtualMachineClass } from "../api/virtual-machine-class.ts";
+import { cpuTopology, type VirtualMachine } from "../api/virtual-machine.ts";
+import type { BlockSource } from "../backend/block-source.ts";
+import type { GuestCpuModel, GuestSpec } from "../backend/guest-spec.ts";
+import { type AddressRange, gatewayOf, parseAddress } from "../util/address-range.ts";
+import { parseQuantity } from "../util/quantity.ts";
+
+/** Everything that a guest is built from, looked up. */
+export interface GuestParts {
+  readonly vm: VirtualMachine;
+  readonly incarnation: number;
+  readonly vmClass: VirtualMachineClass;
+  /** In the order of `spec.blockDeviceRefs`. */
+  readonly disks: readonly { readonly disk: VirtualDisk; readonly source: BlockSource }[];
+  readonly address: string;
+  readonly range: AddressRange;
+  readonly userData: string | undefined;
+}
+
+/** Puts a guest together. */
+export function buildGuestSpec(parts: GuestParts): GuestSpec {
+  const { vm, incarnation, vmClass, disks, address, range, userData } = parts;
+  const { uid, name, namespace = "" } = vm.metadata;
+  return {
+    uid,
+    incarnation,
+    namespace,
+    name,
+    cpu: { ...cpuTopology(vm.spec.cpu.cores), model: cpuModel(vmClass.spec.cpu) },
+    memoryBytes: parseQuantity(vm.spec.memory.size),
+    disks: disks.map(({ disk, source }, index) => ({
+      name: `vd-${disk.metadata.name}`,
+      serial: diskSerial(disk.metadata.uid),
+      source,
+      device: "disk",
+      readOnly: false,
+      bootOrder: index + 1,
+    })),
+    interfaces: [{ cidr: range.cidr, gateway: gatewayOf(range), mac: macOf(address), address }],
+    ...(userData !== undefined && {
+      cloudInit: {
+        userData,
+        metaData: `instance-id: ${JSON.stringify(uid)}\nlocal-hostname: ${JSON.stringify(name)}\n`,
+      },
+    }),
+  };
+}
+
+function cpuModel({ type, model = "", features = [] }: ClassCpu): GuestCpuModel {
+  switch (type) {
+    case "Host":
+      return { mode: "host-model" };
+    case "HostPassthrough":
+      return { mode: "host-passthrough" };
+    case "Model":
+      return { mode: "model", model };
+    case "Features":
+      return { mode: "features", features };
+  }
+}
+
+/**
+ * The MAC address that goes with a leased address: a locally administered prefix and the four bytes of the address, so
+ * that it is as unique as the lease.
+ */
+export function macOf(address: string): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(parseAddress(address) ?? 0);
+  return ["5e", "50", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+/** Guests read at most 20 characters of a serial number, so a uid does not fit. */
+function diskSerial(uid: string): string {
+  return createHash("sha256").update(uid).digest("hex").slice(0, 20);
+}

@@ -1,0 +1,259 @@
+import { findKind, type Kind, KINDS } from "../api/kinds.ts";
+import { MODULE_CONFIG, MODULE_CONFIG_NAME, type ModuleSettings } from "../api/module-config.ts";
+import type { Backend } from "../backend/backend.ts";
+import type { ImageStore } from "../backend/image-store.ts";
+import { AddressController } from "../controllers/address-controller.ts";
+import { ClassController } from "../controllers/class-controller.ts";
+import { DiskController } from "../controllers/disk-controller.ts";
+import { Fleet } from "../controllers/fleet.ts";
+import { ImageController } from "../controllers/image-controller.ts";
+import { LeaseController } from "../controllers/lease-controller.ts";
+import { MachineController } from "../controllers/machine-controller.ts";
+import { NodeController } from "../controllers/node-controller.ts";
+import { Caches } from "../controllers/runtime/caches.ts";
+import { StorageClassController } from "../controllers/storage-class-controller.ts";
+import { StorageRegistry } from "../controllers/storage-registry.ts";
+import { memoryStore } from "../store/memory-store.ts";
+import type { ResourceStore } from "../store/resource-store.ts";
+import type { Clock } from "../util/clock.ts";
+import { DisposerStack } from "../util/disposer-stack.ts";
+import { PolyvisorError } from "../util/errors.ts";
+import { isPlainObject } from "../util/json.ts";
+import { type Logger, silentLogger } from "../util/logger.ts";
+import type { RandomSource } from "../util/random-source.ts";
+import { systemClock, systemRandom } from "../util/system.ts";
+import { Container } from "./container.ts";
+import type { AppliedResource, Platform } from "./platform.ts";
+import { createPredefinedClasses } from "./predefined-classes.ts";
+import { readManifests } from "./read-manifests.ts";
+import { type AnyManifest, type Applied, ResourceClient } from "./resource-client.ts";
+import { PARTS } from "./tokens.ts";
+import { validateManifest } from "./validate-manifest.ts";
+import { VirtualMachineClient } from "./virtual-machine-client.ts";
+
+/** What a platform is made of. Everything that is given is disposed of with the platform. */
+export interface PlatformOptions {
+  /** Hypervisors and storages. */
+  readonly backends: readonly Backend[];
+  /** Where images are kept. Without one, images and disks made of them stay Pending and say so. */
+  readonly imageStore?: ImageStore;
+  /** Where resources are kept. Default: in memory, gone with the process. */
+  readonly store?: ResourceStore;
+  /** First settings; those that the store has already (ModuleConfig `virtualization`) win. */
+  readonly settings?: Partial<ModuleSettings>;
+  /** Default: nothing is written. */
+  readonly logger?: Logger;
+  /** Default: the machine's clock. */
+  readonly clock?: Clock;
+  /** Default: the operating system's. */
+  readonly random?: RandomSource;
+}
+
+/**
+ * Opens the backends and starts the controllers.
+ *
+ * @throws `POLYVISOR_INVALID` for settings that break a rule, `POLYVISOR_UNSUPPORTED` for a storage whose volumes no
+ *   hypervisor can use, and whatever a backend fails with that cannot be opened.
+ */
+export async function createPlatform(options: PlatformOptions): Promise<Platform> {
+  const parts = bindParts(options);
+  const store = parts.use(PARTS.store);
+  const disposers = new DisposerStack();
+  const ending = new AbortController();
+  try {
+    disposers.use(store);
+    checkPairings(options.backends);
+    await openBackends(options, disposers, ending.signal);
+    const clients = createClients(parts);
+    await createSettings(clients.client("ModuleConfig"), options.settings ?? {});
+    await createPredefinedClasses(store);
+    await startControllers(parts, disposers, ending);
+    return {
+      ...clients,
+      apply: (manifests) => applyManifests(clients.client, manifests),
+      [Symbol.asyncDispose]: () => disposers[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    ending.abort();
+    await disposers[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function bindParts(options: PlatformOptions): Container {
+  const parts = new Container();
+  const { backends, imageStore } = options;
+  parts.bind(PARTS.clock, () => options.clock ?? systemClock);
+  parts.bind(PARTS.random, () => options.random ?? systemRandom);
+  parts.bind(PARTS.logger, () => options.logger ?? silentLogger);
+  parts.bind(PARTS.imageStore, () => imageStore);
+  parts.bind(PARTS.caches, () => new Caches());
+  parts.bind(PARTS.store, (all) => {
+    const [clock, random] = [all.use(PARTS.clock), all.use(PARTS.random)];
+    return options.store ?? memoryStore({ clock, random });
+  });
+  parts.bind(PARTS.fleet, (all) => {
+    const [clock, logger] = [all.use(PARTS.clock), all.use(PARTS.logger)];
+    return new Fleet(
+      backends.flatMap(({ hypervisor }) => hypervisor ?? []),
+      { clock, logger },
+    );
+  });
+  parts.bind(
+    PARTS.storages,
+    () => new StorageRegistry(backends.flatMap(({ storage }) => storage ?? [])),
+  );
+  parts.bind(PARTS.context, (all) => ({
+    store: all.use(PARTS.store),
+    caches: all.use(PARTS.caches),
+    clock: all.use(PARTS.clock),
+    logger: all.use(PARTS.logger),
+    fleet: all.use(PARTS.fleet),
+    storages: all.use(PARTS.storages),
+    imageStore: all.use(PARTS.imageStore),
+  }));
+  parts.bind(PARTS.controllers, (all) => {
+    const context = all.use(PARTS.context);
+    return [
+      new AddressController(context),
+      new ClassController(context),
+      new DiskController(context),
+      new ImageController("ClusterVirtualImage", context),
+      new ImageController("VirtualImage", context),
+      new LeaseController(context),
+      new MachineController(context),
+      new NodeController(context),
+      new StorageClassController(context),
+    ];
+  });
+  return parts;
+}
+
+/** Refuses what cannot work before anything is made: a volume that no hypervisor can use. */
+function checkPairings(backends: readonly Backend[]): void {
+  const hypervisors = backends.flatMap(({ hypervisor }) => hypervisor ?? []);
+  const taken = new Set(hypervisors.flatMap(({ capabilities }) => capabilities.blockSources));
+  for (const { storage } of backends) {
+    if (storage === undefined || hypervisors.length === 0) continue;
+    const { blockSources } = storage.capabilities;
+    if (blockSources.some((type) => taken.has(type))) continue;
+    throw new PolyvisorError(
+      "POLYVISOR_UNSUPPORTED",
+      `storage "${storage.name}" gives volumes as ${blockSources.join(", ")}, and the hypervisors take ${[...taken].join(", ") || "none"}: choose a storage and a hypervisor that fit`,
+    );
+  }
+}
+
+async function openBackends(
+  { backends, imageStore }: PlatformOptions,
+  disposers: DisposerStack,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const backend of backends) {
+    for (const part of [backend.hypervisor, backend.storage]) {
+      if (part === undefined) continue;
+      disposers.use(part);
+      await part.open(signal);
+    }
+  }
+  if (imageStore === undefined) return;
+  disposers.use(imageStore);
+  await imageStore.open({ signal });
+}
+
+async function createSettings(
+  moduleConfigs: ResourceClient<"ModuleConfig">,
+  settings: Partial<ModuleSettings>,
+): Promise<void> {
+  const { items } = await moduleConfigs.list();
+  if (items.some(({ metadata }) => metadata.name === MODULE_CONFIG_NAME)) return;
+  const spec = { enabled: true, version: 1, settings };
+  await moduleConfigs.create({
+    apiVersion: MODULE_CONFIG.apiVersion,
+    metadata: { name: MODULE_CONFIG_NAME },
+    spec,
+  });
+}
+
+async function startControllers(
+  parts: Container,
+  disposers: DisposerStack,
+  ending: AbortController,
+): Promise<void> {
+  const { store, caches, fleet, clock, logger } = parts.use(PARTS.context);
+  const { signal } = ending;
+  const controllers = parts.use(PARTS.controllers);
+  const { synced, ended } = caches.follow(store, { signal, clock, logger });
+  const running: Promise<unknown>[] = [ended];
+  disposers.defer(async () => {
+    ending.abort();
+    await Promise.allSettled(running);
+  });
+  await synced;
+  // Before anything is decided, what runs on the hosts is known as far as they answer.
+  await fleet.refresh(signal);
+  running.push(fleet.follow(signal), ...controllers.map((controller) => controller.run(signal)));
+}
+
+type Clients = Omit<Platform, "apply" | typeof Symbol.asyncDispose>;
+
+function createClients(parts: Container): Clients {
+  const { store, clock, fleet } = parts.use(PARTS.context);
+  const common = { store, clock, random: parts.use(PARTS.random) };
+  const virtualMachines = new VirtualMachineClient({ ...common, fleet });
+  const made = new Map<Kind, ResourceClient<Kind>>(
+    (Object.keys(KINDS) as Kind[]).map((kind) => [kind, new ResourceClient(kind, common)]),
+  );
+  made.set("VirtualMachine", virtualMachines as unknown as ResourceClient<Kind>);
+  const client: Platform["client"] = (kind) => {
+    const found = made.get(kind);
+    if (found) return found as never;
+    throw new PolyvisorError("POLYVISOR_INVALID", `there is no kind ${JSON.stringify(kind)}`);
+  };
+  return {
+    client,
+    clusterVirtualImages: client("ClusterVirtualImage"),
+    moduleConfigs: client("ModuleConfig"),
+    nodes: client("Node"),
+    secrets: client("Secret"),
+    storageClasses: client("StorageClass"),
+    virtualDisks: client("VirtualDisk"),
+    virtualImages: client("VirtualImage"),
+    virtualMachineClasses: client("VirtualMachineClass"),
+    virtualMachineIPAddresses: client("VirtualMachineIPAddress"),
+    virtualMachineIPAddressLeases: client("VirtualMachineIPAddressLease"),
+    virtualMachines,
+  };
+}
+
+async function applyManifests(
+  client: Platform["client"],
+  manifests: string | readonly object[],
+): Promise<readonly Applied<AppliedResource>[]> {
+  const objects = typeof manifests === "string" ? readManifests(manifests) : manifests;
+  const checked = objects.map((manifest, index) => {
+    if (!isPlainObject(manifest)) {
+      throw new PolyvisorError("POLYVISOR_INVALID", `manifest ${index + 1} is no object`);
+    }
+    const { kind } = manifest;
+    const definition = typeof kind === "string" ? findKind(kind) : undefined;
+    if (definition === undefined || definition.kind !== kind) {
+      const known = Object.keys(KINDS).join(", ");
+      throw new PolyvisorError(
+        "POLYVISOR_INVALID",
+        `manifest ${index + 1}: kind: ${kind === undefined ? "is missing" : `${JSON.stringify(kind)} is not known`}: use one of ${known}`,
+      );
+    }
+    if (manifest["apiVersion"] === undefined) {
+      throw new PolyvisorError(
+        "POLYVISOR_INVALID",
+        `manifest ${index + 1}: apiVersion: is missing: write ${definition.apiVersion}`,
+      );
+    }
+    validateManifest(definition, manifest);
+    return { kind: definition.kind as Kind, manifest: manifest as AnyManifest<Kind> };
+  });
+  const applied: Applied<AppliedResource>[] = [];
+  for (const { kind, manifest } of checked) applied.push(await client(kind).apply(manifest));
+  return applied;
+}

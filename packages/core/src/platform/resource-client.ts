@@ -1,0 +1,242 @@
+import type { AdmissionContext, KindDefinition, Manifest } from "../api/kind.ts";
+import { type Kind, type Kinds, KINDS } from "../api/kinds.ts";
+import { DEFAULT_NAMESPACE, keyOf, type ObjectMeta, type Resource } from "../api/meta.ts";
+import { leaseName } from "../api/virtual-machine-ip-address.ts";
+import { MODULE_CONFIG_NAME } from "../api/module-config.ts";
+import type {
+  ListOptions,
+  NewResource,
+  ResourceList,
+  ResourceName,
+  ResourceStore,
+  WatchEvent,
+  WatchOptions,
+} from "../store/resource-store.ts";
+import type { Clock } from "../util/clock.ts";
+import { isPolyvisorError, PolyvisorError } from "../util/errors.ts";
+import { isPlainObject, jsonEquals, mergePatch } from "../util/json.ts";
+import { randomNameSuffix, type RandomSource } from "../util/random-source.ts";
+import { refuse, validateManifest, type ValidManifest } from "./validate-manifest.ts";
+import { type WaitGoal, waitForResource } from "./wait-for.ts";
+
+/** Where a named resource is looked for. */
+export interface NamespaceOptions {
+  /** Default `default`; not used for kinds that belong to no namespace. */
+  readonly namespace?: string;
+}
+
+/** How a write of {@link ResourceClient.apply} went. */
+export interface Applied<R> {
+  readonly resource: R;
+  readonly operation: "created" | "configured" | "unchanged";
+}
+
+/** Any manifest of a kind: what is wrong with it is found when it is sent. */
+export type AnyManifest<K extends Kind> = Manifest<K, Readonly<Record<string, unknown>>>;
+
+/** A merge patch: objects merge, `null` removes, everything else replaces. Source: RFC 7396. */
+export type MergePatch = Readonly<Record<string, unknown>>;
+
+/** Reads and writes the resources of a kind, with all rules of the kind checked. */
+export class ResourceClient<K extends Kind> {
+  readonly kind: K;
+  readonly #definition: KindDefinition<Kinds[K]>;
+  readonly #store: ResourceStore;
+  readonly #clock: Clock;
+  readonly #random: RandomSource;
+
+  constructor(
+    kind: K,
+    parts: { readonly store: ResourceStore; readonly clock: Clock; readonly random: RandomSource },
+  ) {
+    this.kind = kind;
+    this.#definition = KINDS[kind] as unknown as KindDefinition<Kinds[K]>;
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#random = parts.random;
+  }
+
+  /** @throws `POLYVISOR_NOT_FOUND`. */
+  async get(name: string, options: NamespaceOptions = {}): Promise<Kinds[K]> {
+    const resource = await this.#store.get(this.kind, this.#name(name, options));
+    if (resource) return resource;
+    throw new PolyvisorError(
+      "POLYVISOR_NOT_FOUND",
+      `${this.kind} "${keyOf(this.#name(name, options))}" does not exist`,
+    );
+  }
+
+  /** Resources of all namespaces, unless one is named. */
+  list(options?: ListOptions): Promise<ResourceList<Kinds[K]>> {
+    return this.#store.list(this.kind, options);
+  }
+
+  /** @throws `POLYVISOR_INVALID` with every broken rule, `POLYVISOR_ALREADY_EXISTS`. */
+  async create(manifest: AnyManifest<K>): Promise<Kinds[K]> {
+    return this.#create(this.#validate(manifest));
+  }
+
+  /**
+   * Replaces what is wanted of a resource that was read before. Its status is left alone.
+   *
+   * @throws `POLYVISOR_INVALID`, `POLYVISOR_NOT_FOUND`, `POLYVISOR_CONFLICT` when it has changed since.
+   */
+  async update(resource: Kinds[K]): Promise<Kinds[K]> {
+    const valid = this.#validate(resource as unknown as AnyManifest<K>);
+    const stored = await this.get(resource.metadata.name, resource.metadata);
+    return this.#update(stored, valid, resource.metadata);
+  }
+
+  /** Changes parts of a resource. Repeats by itself when somebody else writes at the same time. */
+  async patch(name: string, patch: MergePatch, options: NamespaceOptions = {}): Promise<Kinds[K]> {
+    if (!isPlainObject(patch)) throw new TypeError("a merge patch is an object");
+    for (;;) {
+      const stored = await this.get(name, options);
+      const patched = mergePatch(stored, patch) as Kinds[K];
+      const valid = this.#validate({
+        ...patched,
+        metadata: { ...patched.metadata, name },
+      } as never);
+      try {
+        return await this.#update(stored, valid, stored.metadata);
+      } catch (error) {
+        if (!isPolyvisorError(error, "POLYVISOR_CONFLICT")) throw error;
+      }
+    }
+  }
+
+  /**
+   * Creates a resource, or makes an existing one like the manifest. Labels and annotations are merged with those that
+   * are there; everything else is replaced.
+   */
+  async apply(manifest: AnyManifest<K>): Promise<Applied<Kinds[K]>> {
+    const valid = this.#validate(manifest);
+    const { name, namespace, labels, annotations } = valid.metadata;
+    if (name === undefined) return { resource: await this.#create(valid), operation: "created" };
+    for (;;) {
+      const stored = await this.#store.get(
+        this.kind,
+        this.#name(name, { ...(namespace !== undefined && { namespace }) }),
+      );
+      try {
+        if (stored === undefined)
+          return { resource: await this.#create(valid), operation: "created" };
+        const { metadata } = stored;
+        const merged: ObjectMeta = {
+          ...metadata,
+          ...(labels && { labels: { ...metadata.labels, ...labels } }),
+          ...(annotations && { annotations: { ...metadata.annotations, ...annotations } }),
+        };
+        const resource = await this.#update(stored, valid, merged);
+        const unchanged = resource.metadata.resourceVersion === metadata.resourceVersion;
+        return { resource, operation: unchanged ? "unchanged" : "configured" };
+      } catch (error) {
+        const raced =
+          isPolyvisorError(error, "POLYVISOR_CONFLICT") ||
+          isPolyvisorError(error, "POLYVISOR_ALREADY_EXISTS");
+        if (!raced) throw error;
+      }
+    }
+  }
+
+  /** Asks for deletion; {@link waitFor} with `deleted` tells when it is done. @throws `POLYVISOR_NOT_FOUND`. */
+  delete(name: string, options: NamespaceOptions = {}): Promise<void> {
+    return this.#store.delete(this.kind, this.#name(name, options));
+  }
+
+  /** Changes from now on, or after `resourceVersion`. */
+  watch(options?: WatchOptions): AsyncIterable<WatchEvent<Kinds[K]>> {
+    return this.#store.watch(this.kind, options);
+  }
+
+  /**
+   * Waits until a resource has reached a goal; one that does not exist yet is waited for.
+   *
+   * @param options.timeout Milliseconds; default: without end.
+   * @throws `POLYVISOR_FAILED` when it fails for good, `POLYVISOR_TIMEOUT` with what holds it up, and the reason of
+   *   `signal`.
+   */
+  waitFor(
+    name: string,
+    goal: WaitGoal<Kinds[K]>,
+    options: NamespaceOptions & { readonly signal?: AbortSignal; readonly timeout?: number } = {},
+  ): Promise<Kinds[K]> {
+    const { namespace, ...limits } = options;
+    const where = this.#name(name, { ...(namespace !== undefined && { namespace }) });
+    return waitForResource(this.#store, this.#clock, this.kind, where, goal, limits);
+  }
+
+  #name(name: string, { namespace = DEFAULT_NAMESPACE }: NamespaceOptions): ResourceName {
+    return this.#definition.namespaced ? { name, namespace } : { name };
+  }
+
+  #validate(manifest: AnyManifest<K>): ValidManifest {
+    return validateManifest(this.#definition as unknown as KindDefinition<Resource>, manifest);
+  }
+
+  async #create({ metadata, content }: ValidManifest): Promise<Kinds[K]> {
+    const { labels, annotations, finalizers, ownerReferences, namespace, generateName } = metadata;
+    const name = metadata.name ?? `${generateName}${randomNameSuffix(this.#random)}`;
+    const resource = {
+      apiVersion: this.#definition.apiVersion,
+      kind: this.kind,
+      metadata: {
+        name,
+        ...(namespace !== undefined && { namespace }),
+        ...(labels && { labels }),
+        ...(annotations && { annotations }),
+        ...(finalizers && { finalizers }),
+        ...(ownerReferences && { ownerReferences }),
+      },
+      ...content,
+    };
+    await this.#admit(resource as unknown as Kinds[K], undefined);
+    return this.#store.create(this.kind, resource as unknown as NewResource<Kinds[K]>);
+  }
+
+  async #update(
+    stored: Kinds[K],
+    { content }: ValidManifest,
+    metadata: ObjectMeta,
+  ): Promise<Kinds[K]> {
+    const { status, metadata: _, ...before } = stored as Resource;
+    const next = {
+      apiVersion: stored.apiVersion,
+      kind: stored.kind,
+      ...content,
+      ...(status !== undefined && { status }),
+      metadata,
+    } as unknown as Kinds[K];
+    const { status: _status, metadata: _metadata, ...after } = next as Resource;
+    if (!jsonEquals(before, after)) await this.#admit(next, stored);
+    return this.#store.update(this.kind, next);
+  }
+
+  async #admit(next: Kinds[K], previous: Kinds[K] | undefined): Promise<void> {
+    const issues = await this.#definition.admit?.(next, await this.#admissionContext(previous));
+    if (!issues?.length) return;
+    throw refuse(
+      this.#definition,
+      next.metadata,
+      issues.map(({ field, message }) => `${field}: ${message}`),
+    );
+  }
+
+  async #admissionContext(previous: Kinds[K] | undefined): Promise<AdmissionContext<Kinds[K]>> {
+    const config = await this.#store.get("ModuleConfig", { name: MODULE_CONFIG_NAME });
+    return {
+      previous,
+      virtualMachineCIDRs: config?.spec.settings.virtualMachineCIDRs ?? [],
+      isAddressTaken: async (address, holder) => {
+        const lease = await this.#store.get("VirtualMachineIPAddressLease", {
+          name: leaseName(address),
+        });
+        if (lease === undefined) return false;
+        const ref = lease.spec.virtualMachineIPAddressRef;
+        // A lease without a name is kept for its namespace, which may take it again.
+        if (ref?.name === undefined) return ref?.namespace !== holder.split("/")[0];
+        return `${ref.namespace}/${ref.name}` !== holder;
+      },
+    };
+  }
+}

@@ -1,0 +1,35 @@
+import type { ImageStore } from "../backend/image-store.ts";
+import type { ControllerContext, RunnableController } from "../controllers/controller-context.ts";
+import type { Fleet } from "../controllers/fleet.ts";
+import type { Caches } from "../controllers/runtime/caches.ts";
+import type { StorageRegistry } from "../controllers/storage-registry.ts";
+import type { ResourceStore } from "../store/resource-store.ts";
+import type { Clock } from "../util/clock.ts";
+import type { Logger } from "../util/logger.ts";
+import type { RandomSource } from "../util/random-source.ts";
+import { type Token, token } from "./container.ts";
+
+/** The parts of a platform. */
+export const PARTS: {
+  readonly clock: Token<Clock>;
+  readonly random: Token<RandomSource>;
+  readonly logger: Token<Logger>;
+  readonly store: Token<ResourceStore>;
+  readonly imageStore: Token<ImageStore | undefined>;
+  readonly caches: Token<Caches>;
+  readonly fleet: Token<Fleet>;
+  readonly storages: Token<StorageRegistry>;
+  readonly context: Token<ControllerContext>;
+  readonly controllers: Token<readonly RunnableController[]>;
+} = {
+  clock: token("clock"),
+  random: token("random"),
+  logger: token("logger"),
+  store: token("store"),
+  imageStore: token("image-store"),
+  caches: token("caches"),
+  fleet: token("fleet"),
+  storages: token("storages"),
+  context: token("context"),
+  controllers: token("controllers"),
+};

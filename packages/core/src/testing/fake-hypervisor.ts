@@ -1,0 +1,218 @@
+import type { GuestRef, GuestSpec } from "../backend/guest-spec.ts";
+import type {
+  ByteStream,
+  Consoles,
+  GuestList,
+  GuestState,
+  HostState,
+  Hypervisor,
+  HypervisorCapabilities,
+  HypervisorEvent,
+  Placement,
+  StopMode,
+  StopReason,
+} from "../backend/hypervisor.ts";
+import { BoundedChannel } from "../util/bounded-channel.ts";
+import { PolyvisorError } from "../util/errors.ts";
+
+interface FakeGuest {
+  readonly spec: GuestSpec;
+  state: GuestState;
+}
+
+/** What a {@link FakeHypervisor} is made of. */
+export interface FakeHypervisorOptions {
+  readonly name?: string;
+  /** Default: one host `node-1`. */
+  readonly hosts?: readonly string[];
+  /** Memory of each host. Default 64 GiB. */
+  readonly memoryBytes?: number;
+}
+
+/**
+ * A hypervisor in memory, for tests.
+ *
+ * What it does not model: time (a guest runs the moment it is started, and a shutdown ends it at once unless
+ * {@link ignoreShutdown} is set), resources of hosts, networks, and the content of disks. A console prints one line.
+ */
+export class FakeHypervisor implements Hypervisor {
+  readonly name: string;
+  readonly capabilities: HypervisorCapabilities = {
+    blockSources: ["file", "block"],
+    consoles: { serial: true },
+  };
+  /** When true, guests do not follow a shutdown. */
+  ignoreShutdown = false;
+  readonly #hosts = new Map<string, HostState>();
+  /** By host and uid. */
+  readonly #guests = new Map<string, Map<string, FakeGuest>>();
+  readonly #channels = new Set<BoundedChannel<HypervisorEvent>>();
+
+  constructor({
+    name = "fake",
+    hosts = ["node-1"],
+    memoryBytes = 64 * 2 ** 30,
+  }: FakeHypervisorOptions = {}) {
+    this.name = name;
+    for (const host of hosts) {
+      this.#guests.set(host, new Map());
+      this.#hosts.set(host, {
+        name: host,
+        reachable: true,
+        bootId: `boot-of-${host}`,
+        hypervisor: "fake",
+        hypervisorVersion: "1.0.0",
+        cpus: 16,
+        memoryBytes,
+        labels: {},
+        unknownGuests: [],
+      });
+    }
+  }
+
+  async open(): Promise<void> {}
+
+  async hosts(): Promise<readonly HostState[]> {
+    return [...this.#hosts.values()];
+  }
+
+  async guests(): Promise<GuestList> {
+    const answering = [...this.#hosts.values()].filter(({ reachable }) => reachable);
+    const guests = answering.flatMap(({ name }) =>
+      [...(this.#guests.get(name)?.values() ?? [])].map(({ state }) => state),
+    );
+    return { guests, hosts: answering.map(({ name }) => name) };
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<HypervisorEvent> {
+    const stop = (): void => {
+      this.#channels.delete(channel);
+      channel.end();
+    };
+    const channel = new BoundedChannel<HypervisorEvent>({
+      capacity: 100_000,
+      onOverflow: () => new Error("the watch of a fake hypervisor overflowed"),
+      onReturn: () => this.#channels.delete(channel),
+    });
+    this.#channels.add(channel);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    return channel;
+  }
+
+  async startGuest(spec: GuestSpec, { host }: Placement, signal: AbortSignal): Promise<GuestState> {
+    signal.throwIfAborted();
+    const guests = this.#on(host);
+    const known = guests.get(spec.uid);
+    if (known && known.spec.incarnation === spec.incarnation) return known.state;
+    if (known && known.spec.incarnation > spec.incarnation) {
+      throw refused(`incarnation ${known.spec.incarnation} of the guest was here already`);
+    }
+    if (known && known.state.power !== "stopped") {
+      throw refused(`incarnation ${known.spec.incarnation} of the guest still runs`);
+    }
+    const { namespace, name, uid, incarnation } = spec;
+    const namesake = [...guests.values()].find(
+      ({ state }) => state.namespace === namespace && state.name === name && state.uid !== uid,
+    );
+    if (namesake) throw refused(`another guest has the name ${namespace}/${name}`);
+    const state: GuestState = { uid, incarnation, namespace, name, host, power: "running" };
+    guests.set(uid, { spec, state });
+    this.#emit({ type: "guest", guest: state });
+    return state;
+  }
+
+  async stopGuest(ref: GuestRef, { host }: Placement, mode: StopMode): Promise<void> {
+    const guest = this.#on(host).get(ref.uid);
+    if (!guest || guest.state.incarnation !== ref.incarnation || guest.state.power === "stopped")
+      return;
+    if (mode === "shutdown" && this.ignoreShutdown) return;
+    this.#end(guest, mode === "shutdown" ? "guest-shutdown" : "stopped");
+  }
+
+  async removeGuest(uid: string, { host }: Placement): Promise<void> {
+    const guest = this.#on(host).get(uid);
+    if (!guest) return;
+    if (guest.state.power !== "stopped") throw refused("the guest still runs");
+    this.#on(host).delete(uid);
+    this.#emit({ type: "guest-removed", uid, host });
+  }
+
+  readonly consoles: Consoles = {
+    openSerial: async ({ uid }: GuestRef): Promise<ByteStream> => {
+      const guest = this.guest(uid);
+      if (!guest || guest.state.power !== "running") {
+        throw new PolyvisorError("POLYVISOR_NOT_FOUND", "the guest does not run");
+      }
+      const output = new BoundedChannel<Uint8Array>({
+        capacity: 1000,
+        onOverflow: () => new Error("nobody reads the console"),
+      });
+      output.push(Buffer.from(`${guest.spec.name} login: `));
+      return {
+        write: async (bytes) => output.push(bytes),
+        [Symbol.asyncIterator]: () => output,
+        [Symbol.asyncDispose]: async () => output.end(),
+      };
+    },
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const channel of this.#channels) channel.end();
+    this.#channels.clear();
+  }
+
+  /** The guest of a VM, on whatever host. */
+  guest(uid: string): { readonly spec: GuestSpec; readonly state: GuestState } | undefined {
+    return [...this.#guests.values()].map((guests) => guests.get(uid)).find(Boolean);
+  }
+
+  /** Every guest that runs. */
+  runningGuests(): GuestState[] {
+    return [...this.#guests.values()]
+      .flatMap((guests) => [...guests.values()].map(({ state }) => state))
+      .filter(({ power }) => power !== "stopped");
+  }
+
+  /** Ends a guest by itself. */
+  endGuest(uid: string, reason: StopReason): void {
+    const guest = this.guest(uid);
+    if (guest) this.#end(guest, reason);
+  }
+
+  /** Cuts a host off, or brings it back. Its guests go on running. */
+  setReachable(host: string, reachable: boolean): void {
+    this.#update(host, { reachable, ...(!reachable && { message: "cut off by the test" }) });
+  }
+
+  /** Puts a guest on a host that carries no mark of ours. */
+  addUnknownGuest(host: string, name: string): void {
+    this.#update(host, { unknownGuests: [...(this.#hosts.get(host)?.unknownGuests ?? []), name] });
+  }
+
+  #on(host: string): Map<string, FakeGuest> {
+    const guests = this.#guests.get(host);
+    if (guests && this.#hosts.get(host)?.reachable) return guests;
+    throw new PolyvisorError("POLYVISOR_UNAVAILABLE", `host "${host}" does not answer`);
+  }
+
+  #update(host: string, change: Partial<HostState>): void {
+    const before = this.#hosts.get(host);
+    if (before) this.#hosts.set(host, { ...before, ...change });
+    this.#emit({ type: "host", host });
+  }
+
+  #end(guest: FakeGuest, stopReason: StopReason): void {
+    guest.state = { ...guest.state, power: "stopped", stopReason };
+    if (this.#hosts.get(guest.state.host)?.reachable)
+      this.#emit({ type: "guest", guest: guest.state });
+  }
+
+  #emit(event: HypervisorEvent): void {
+    for (const channel of this.#channels) channel.push(event);
+  }
+}
+
+function refused(reason: string): PolyvisorError {
+  return new PolyvisorError("POLYVISOR_REFUSED", reason);
+}

@@ -1,0 +1,95 @@
+import type { HttpImageSource, ImageInfo, ImageStore } from "../backend/image-store.ts";
+import type { SparseExtent, SparseStream } from "../backend/sparse-stream.ts";
+import { PolyvisorError } from "../util/errors.ts";
+
+/** An image that a {@link FakeImageStore} finds at a URL. */
+export interface FakeImage {
+  readonly extents: readonly SparseExtent[];
+  /** Default false. */
+  readonly cdrom?: boolean;
+  /** When set, an import goes on only when this has resolved. */
+  readonly until?: Promise<void>;
+}
+
+/** An image store in memory, for tests: what is at a URL is said beforehand. */
+export class FakeImageStore implements ImageStore {
+  readonly #served = new Map<string, FakeImage | Error>();
+  readonly #images = new Map<string, { readonly image: FakeImage; readonly info: ImageInfo }>();
+
+  /** Says what is at a URL: an image, or the error that its import ends with. */
+  serve(url: string, content: FakeImage | Error): void {
+    this.#served.set(url, content);
+  }
+
+  /** Names of all images. */
+  names(): string[] {
+    return [...this.#images.keys()].sort();
+  }
+
+  async open(): Promise<void> {}
+
+  async importImage(
+    name: string,
+    { url }: HttpImageSource,
+    { signal, onProgress }: Parameters<ImageStore["importImage"]>[2],
+  ): Promise<ImageInfo> {
+    signal?.throwIfAborted();
+    const content = this.#served.get(url);
+    if (content instanceof Error) throw content;
+    if (content === undefined)
+      throw new PolyvisorError("POLYVISOR_NOT_FOUND", `${url} answers 404`);
+    const virtualSizeBytes = sizeOf(content);
+    onProgress?.({
+      receivedBytes: virtualSizeBytes / 2,
+      totalBytes: virtualSizeBytes,
+      bytesPerSecond: 1,
+    });
+    if (content.until) await Promise.race([content.until, aborted(signal)]);
+    signal?.throwIfAborted();
+    const info: ImageInfo = {
+      format: content.cdrom ? "iso" : "raw",
+      cdrom: content.cdrom ?? false,
+      virtualSizeBytes,
+      storedBytes: virtualSizeBytes,
+      sha256: "0".repeat(64),
+    };
+    this.#images.set(name, { image: content, info });
+    return info;
+  }
+
+  async inspect(name: string): Promise<ImageInfo | undefined> {
+    return this.#images.get(name)?.info;
+  }
+
+  async read(name: string): Promise<SparseStream> {
+    const found = this.#images.get(name);
+    if (!found) throw new PolyvisorError("POLYVISOR_NOT_FOUND", `image "${name}" does not exist`);
+    const { extents } = found.image;
+    return {
+      sizeBytes: found.info.virtualSizeBytes,
+      async *[Symbol.asyncIterator]() {
+        yield* extents;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+
+  async delete(name: string): Promise<void> {
+    this.#images.delete(name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function sizeOf({ extents }: FakeImage): number {
+  return extents.reduce(
+    (total, extent) => total + (extent.type === "data" ? extent.bytes.length : extent.length),
+    0,
+  );
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+}
