@@ -101,7 +101,7 @@ export interface Hypervisor extends AsyncDisposable {
   /** Every guest with our mark on the hosts that answer, running or not. */
   guests(signal: AbortSignal): Promise<GuestList>;
 
-  /** Events from now on. Ends when `signal` is aborted. */
+  /** Events from the call on, even if nobody iterates yet. Ends when `signal` is aborted. */
   watch(signal: AbortSignal): AsyncIterable<HypervisorEvent>;
 
   /**

@@ -187,7 +187,7 @@ export class MachinePower {
     return { vm: stored, record: recordObservation(stopping, fleet.observe(uid, host), now) };
   }
 
-  async #remove({ vm, record, parts: _, signal }: MachineCase): Promise<MachineOutcome> {
+  async #remove({ vm, record, signal }: MachineCase): Promise<MachineOutcome> {
     if (record?.host === undefined) return { vm, record };
     const { host, ...rest } = record;
     const member = this.#context.fleet.memberOf(host);

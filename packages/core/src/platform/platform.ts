@@ -1,4 +1,4 @@
-import type { Kind } from "../api/kinds.ts";
+import type { Kind, Kinds } from "../api/kinds.ts";
 import type { Applied, ResourceClient } from "./resource-client.ts";
 import type { VirtualMachineClient } from "./virtual-machine-client.ts";
 
@@ -29,4 +29,4 @@ export interface Platform extends AsyncDisposable {
 }
 
 /** A resource of any kind. */
-export type AppliedResource = import("../api/kinds.ts").Kinds[Kind];
+export type AppliedResource = Kinds[Kind];

@@ -1,4 +1,4 @@
-import * as z from "zod";
+import type * as z from "zod";
 import type { KindDefinition } from "../api/kind.ts";
 import {
   DEFAULT_NAMESPACE,
@@ -29,7 +29,7 @@ export function validateManifest(
   const { apiVersion, kind, metadata, status: _, ...rest } = manifest;
   const issues: string[] = [];
   const versions = [definition.apiVersion, ...(definition.servedVersions ?? [])];
-  if (apiVersion !== undefined && !versions.includes(String(apiVersion))) {
+  if (apiVersion !== undefined && !versions.some((version) => version === apiVersion)) {
     issues.push(`apiVersion: must be ${versions.map((version) => `"${version}"`).join(" or ")}`);
   }
   if (kind !== undefined && kind !== definition.kind)

@@ -35,7 +35,8 @@ export async function waitForResource<K extends Kind>(
   let last: Kinds[K] | undefined;
   try {
     while (!signal.aborted) {
-      const { resourceVersion } = await store.list(kind, { limit: 1 });
+      // Watched before it is read, so that no change falls between the two.
+      const events = store.watch(kind, { signal });
       const present = await store.get(kind, name);
       if (present === undefined && "deleted" in goal) {
         if (last !== undefined) return last;
@@ -44,7 +45,7 @@ export async function waitForResource<K extends Kind>(
       last = present ?? last;
       if (present !== undefined && isReached(present, goal)) return present;
       try {
-        for await (const { type, resource } of store.watch(kind, { resourceVersion, signal })) {
+        for await (const { type, resource } of events) {
           if (keyOf(resource.metadata) !== keyOf(name)) continue;
           last = resource;
           if (type === "DELETED") {

@@ -203,9 +203,8 @@ class MemoryStore implements ResourceStore {
     this.#of(kind).delete(keyOf(previous.metadata));
     this.#indexOwners(kind, previous, undefined);
     this.#hub.publish({ revision: this.#revision, kind, type: "DELETED", resource, previous });
-    for (const { kind: dependentKind, name } of [
-      ...(this.#dependents.get(previous.metadata.uid)?.values() ?? []),
-    ]) {
+    const dependents = Array.from(this.#dependents.get(previous.metadata.uid)?.values() ?? []);
+    for (const { kind: dependentKind, name } of dependents) {
       const dependent = this.#of(dependentKind).get(keyOf(name));
       if (dependent !== undefined && !this.#hasOtherOwner(dependent, previous.metadata.uid)) {
         this.#delete(dependentKind, dependent);
@@ -234,7 +233,9 @@ class MemoryStore implements ResourceStore {
     const before = previous?.metadata.ownerReferences;
     const after = next?.metadata.ownerReferences;
     if (before === after) return;
-    const { name, namespace, uid } = (next ?? previous)?.metadata as ObjectMeta;
+    const metadata = (next ?? previous)?.metadata;
+    if (metadata === undefined) return;
+    const { name, namespace, uid } = metadata;
     for (const owner of before ?? []) {
       const dependents = this.#dependents.get(owner.uid);
       dependents?.delete(uid);

@@ -44,7 +44,7 @@ export interface WatchEvent<R> {
 
 /** What to watch, and from where. */
 export interface WatchOptions extends Selection {
-  /** Events after this revision. Default: from now on. */
+  /** Events after this revision. Default: from the call on, even if nobody iterates yet. */
   readonly resourceVersion?: string;
   readonly signal?: AbortSignal;
 }

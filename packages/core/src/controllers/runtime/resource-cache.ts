@@ -91,7 +91,7 @@ export class ResourceCache<K extends Kind> {
 
   #replaceAll(items: readonly Kinds[K][]): void {
     const wanted = new Set(items.map((resource) => keyOf(resource.metadata)));
-    for (const key of [...this.#resources.keys()]) if (!wanted.has(key)) this.#set(key, undefined);
+    for (const key of this.#resources.keys()) if (!wanted.has(key)) this.#set(key, undefined);
     for (const resource of items) this.#set(keyOf(resource.metadata), resource);
   }
 
