@@ -1,1 +1,39 @@
-export {};
+export { detectImage, type DetectedImage } from "./detect/detect-image.ts";
+export {
+  HEAD_SAMPLE_BYTES,
+  TAIL_SAMPLE_BYTES,
+  type ImageFormat,
+  type ImageWrapper,
+} from "./detect/detector.ts";
+export type { ChecksumAlgorithm, Checksums } from "./http/checksum.ts";
+export {
+  openHttpSource,
+  type HttpSource,
+  type HttpSourceOptions,
+} from "./http/open-http-source.ts";
+export type { DownloadProgress } from "./http/progress-meter.ts";
+export { IMAGE_ERROR_CODES, type ImageErrorCode } from "./image-error-codes.ts";
+export { ImageError, isImageError } from "./image-error.ts";
+export type { ImageLimits } from "./image-limits.ts";
+export {
+  memoryReader,
+  openFileReader,
+  type RandomAccessReader,
+} from "./io/random-access-reader.ts";
+export { createIso9660, type Iso9660File, type Iso9660Input } from "./iso9660/create-iso9660.ts";
+export { openQcow2, type OpenQcow2Options, type Qcow2Image } from "./qcow2/open-qcow2.ts";
+export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
+export { rawSparseStream, type RawSparseStreamOptions } from "./sparse/raw-sparse-stream.ts";
+export type { SparseExtent, SparseStream } from "./sparse/sparse-stream.ts";
+export {
+  directoryImageStore,
+  type DirectoryImageStoreOptions,
+} from "./store/directory-image-store.ts";
+export type {
+  HttpImageSource,
+  ImageImportProgress,
+  ImageInfo,
+  ImageStore,
+  ImageStoreCallOptions,
+  ImportImageOptions,
+} from "./store/image-store.ts";

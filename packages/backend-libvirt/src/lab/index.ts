@@ -1,0 +1,16 @@
+export {
+  requireDebianPackages,
+  type DebianMachine,
+  type DebianPackageRequirement,
+  type RequireDebianPackagesOptions,
+} from "./debian-packages.ts";
+export type {
+  EmbeddedHost,
+  EmbeddedHostDescription,
+  EmbeddedHostOptions,
+} from "./embedded-host.ts";
+export { removeEmbeddedHost } from "./embedded-host-removal.ts";
+export { isLabError, LAB_ERROR_CODES, LabError, type LabErrorCode } from "./lab-error.ts";
+export type { CommandResult, RunCommandOptions } from "./run-command.ts";
+export { startEmbeddedHost } from "./start-embedded-host.ts";
+export { buildGuestImage, type BuildGuestImageOptions, type GuestImage } from "./guest-image.ts";

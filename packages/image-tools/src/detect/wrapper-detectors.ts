@@ -1,0 +1,35 @@
+import { hasBytesAt, signature, type Detector } from "./detector.ts";
+
+const zstdSkippable: Detector = ({ head }) =>
+  head.length >= 8 && (head[0] as number) >>> 4 === 5 && hasBytesAt(head, 1, "\x2a\x4d\x18")
+    ? { format: "zst", strength: "strong" }
+    : undefined;
+
+const BZIP2_BLOCK = "1AY&SY";
+const BZIP2_END = "\x17rE8P\x90";
+
+const bzip2: Detector = ({ head }) =>
+  /^BZh[1-9]$/.test(head.toString("latin1", 0, 4)) &&
+  (hasBytesAt(head, 4, BZIP2_BLOCK) || hasBytesAt(head, 4, BZIP2_END))
+    ? { format: "bz2", strength: "strong" }
+    : undefined;
+
+const weakSignature =
+  (format: string, pattern: string): Detector =>
+  ({ head }) =>
+    hasBytesAt(head, 0, pattern) ? { format, strength: "weak" } : undefined;
+
+/** Detectors of compressed files and archives. */
+export const wrapperDetectors: readonly Detector[] = [
+  signature("gz", 0, "\x1f\x8b\x08"),
+  signature("xz", 0, "\xfd7zXZ\0"),
+  signature("zst", 0, "\x28\xb5\x2f\xfd"),
+  zstdSkippable,
+  bzip2,
+  signature("lz4", 0, "\x04\x22\x4d\x18"),
+  signature("zip", 0, "PK\x03\x04"),
+  signature("7z", 0, "7z\xbc\xaf\x27\x1c"),
+  signature("tar", 257, "ustar"),
+  weakSignature("lzma", "\x5d\0\0"),
+  weakSignature("compress", "\x1f\x9d"),
+];

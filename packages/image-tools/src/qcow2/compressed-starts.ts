@@ -1,0 +1,55 @@
+import { ImageError } from "../image-error.ts";
+
+const PAGE_ENTRIES = 64 * 1024;
+const MAX_ENTRIES = 32 * 1024 * 1024;
+// No deflate stream expands further, and a zstd frame has at least this many bytes.
+const MAX_DEFLATE_RATIO = 1032;
+const MIN_ZSTD_FRAME_BYTES = 9;
+
+/** Collects where compressed clusters begin, to find those that would be read more than once. */
+export class CompressedStarts {
+  readonly #pages: Float64Array[] = [];
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(offset: number): void {
+    if (this.#count === MAX_ENTRIES) {
+      throw new ImageError("IMAGE_TOO_LARGE", "the qcow2 image has too many compressed clusters");
+    }
+    const index = this.#count % PAGE_ENTRIES;
+    if (index === 0) this.#pages.push(new Float64Array(PAGE_ENTRIES));
+    const page = this.#pages.at(-1) as Float64Array;
+    page[index] = offset;
+    this.#count += 1;
+  }
+
+  /**
+   * Refuses images whose compressed clusters begin closer together than a compressed cluster can
+   * be small: one piece of the file would fill many clusters of the disk.
+   *
+   * @throws ImageError `IMAGE_UNSAFE`.
+   */
+  refuseFanOut(clusterSize: number, compression: "deflate" | "zstd"): void {
+    const minimumGap =
+      compression === "deflate"
+        ? Math.max(1, Math.floor(clusterSize / MAX_DEFLATE_RATIO))
+        : MIN_ZSTD_FRAME_BYTES;
+    const sorted = new Float64Array(this.#count);
+    this.#pages.forEach((page, index) => {
+      const start = index * PAGE_ENTRIES;
+      sorted.set(page.subarray(0, Math.min(PAGE_ENTRIES, this.#count - start)), start);
+    });
+    sorted.sort();
+    for (let index = 1; index < sorted.length; index += 1) {
+      if ((sorted[index] as number) - (sorted[index - 1] as number) < minimumGap) {
+        throw new ImageError(
+          "IMAGE_UNSAFE",
+          `the qcow2 image uses the compressed data at byte ${sorted[index - 1]} more than once`,
+        );
+      }
+    }
+  }
+}

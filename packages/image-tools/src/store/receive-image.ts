@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import { countBytes, limitExpansion, type ByteCounter } from "../decode/limit-expansion.ts";
+import { streamDecoder } from "../decode/stream-decoders.ts";
+import { detectImage, type DetectedImage } from "../detect/detect-image.ts";
+import { HEAD_SAMPLE_BYTES } from "../detect/detector.ts";
+import { openHttpSource } from "../http/open-http-source.ts";
+import { ImageError } from "../image-error.ts";
+import type { ImageLimits } from "../image-limits.ts";
+import { peekStream, type PeekedStream } from "../io/peek-stream.ts";
+import { parseQcow2Header } from "../qcow2/qcow2-header.ts";
+import { checkImageFile } from "./check-image-file.ts";
+import { ImageFileWriter } from "./image-file-writer.ts";
+import type { HttpImageSource, ImageInfo, ImportImageOptions } from "./image-store.ts";
+
+/** Name of the image file in an image's directory. */
+export const IMAGE_FILE = "image";
+
+/** How {@link receiveImage} behaves. */
+export interface ReceiveImageOptions extends ImportImageOptions {
+  readonly limits: Required<ImageLimits>;
+  readonly stallTimeoutMs: number | undefined;
+}
+
+/**
+ * Downloads an image into `directory`, removes its wrapper on the way, and recognises and checks
+ * it. Its own files are left behind on failure.
+ */
+export async function receiveImage(
+  directory: string,
+  source: HttpImageSource,
+  options: ReceiveImageOptions,
+): Promise<ImageInfo> {
+  const { limits, signal } = options;
+  await using http = await openHttpSource(source.url, {
+    checksum: source.checksum,
+    caBundle: source.caBundle,
+    signal,
+    stallTimeoutMs: options.stallTimeoutMs,
+    maxBytes: limits.maxStoredBytes,
+    onProgress: options.onProgress,
+  });
+  const served: ByteCounter = { bytes: 0 };
+  await using content = await unwrap(countBytes(http, served), served, limits);
+  refuseEarly(content.head, limits);
+
+  const path = join(directory, IMAGE_FILE);
+  await using writer = await ImageFileWriter.create(path, limits.maxStoredBytes);
+  for await (const chunk of content.stream) {
+    signal?.throwIfAborted();
+    await writer.write(chunk);
+  }
+  const { sizeBytes, sha256 } = await writer.finish();
+  const { detected, virtualSizeBytes } = await checkImageFile(path, limits, signal);
+  return {
+    format: detected.format,
+    cdrom: detected.cdrom,
+    virtualSizeBytes,
+    storedBytes: sizeBytes,
+    sha256,
+  };
+}
+
+async function unwrap(
+  source: AsyncIterable<Uint8Array>,
+  served: ByteCounter,
+  limits: Required<ImageLimits>,
+): Promise<PeekedStream> {
+  const outer = await peekStream(source, HEAD_SAMPLE_BYTES);
+  try {
+    const detected = detectImage(outer.head);
+    if (detected.kind === "image") return outer;
+    const decoded = streamDecoder(detected.wrapper).decode(outer.stream);
+    const limited = limitExpansion(decoded, served, limits.maxDecompressionRatio);
+    const inner = await peekStream(limited, HEAD_SAMPLE_BYTES);
+    return { ...inner, [Symbol.asyncDispose]: () => disposeAll(inner, outer) };
+  } catch (error) {
+    await outer[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function disposeAll(...resources: readonly AsyncDisposable[]): Promise<void> {
+  for (const resource of resources) await resource[Symbol.asyncDispose]();
+}
+
+/** Refuses by its first bytes what would be refused after a long download. */
+function refuseEarly(head: Buffer, limits: Required<ImageLimits>): void {
+  const detected = requireImage(detectImage(head));
+  if (detected.format === "qcow2") parseQcow2Header(head, limits);
+}
+
+/** @throws ImageError `IMAGE_UNSUPPORTED` for a wrapper, which is one inside another here. */
+function requireImage(detected: DetectedImage): Extract<DetectedImage, { readonly kind: "image" }> {
+  if (detected.kind === "image") return detected;
+  throw new ImageError(
+    "IMAGE_UNSUPPORTED",
+    `the file holds ${detected.wrapper} inside another compression; compress it only once`,
+  );
+}
