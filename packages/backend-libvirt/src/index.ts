@@ -1,1 +1,6 @@
-export {};
+export {
+  libvirtBackend,
+  type LibvirtBackend,
+  type LibvirtBackendOptions,
+  type LibvirtHostConfiguration,
+} from "./libvirt-backend.ts";

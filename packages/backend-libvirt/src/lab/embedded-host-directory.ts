@@ -11,6 +11,8 @@ const SUBDIRECTORIES = [
   "etc/qemu/networks",
   "run",
   "run/libvirt",
+  // /var/lock leads here; libvirt keeps the locks of open consoles in it.
+  "run/lock",
   "lib",
   "cache",
   "log",

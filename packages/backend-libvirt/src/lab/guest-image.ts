@@ -38,8 +38,7 @@ const TOOLS: readonly DebianPackageRequirement[] = [
   { package: "dosfstools", command: "/usr/sbin/mkfs.vfat" },
 ];
 
-// Not the smaller cloud kernel: it has no driver for SATA.
-const CONTENTS = ["linux-image-amd64", "busybox-static", "qemu-guest-agent"];
+const CONTENTS = ["linux-image-cloud-amd64", "busybox-static", "qemu-guest-agent"];
 const FOLLOWED = /^(?:lib|zlib|linux-image-)/;
 const DISK_BYTES = 64 * 1024 * 1024;
 const BUILD_VERSION = 1;

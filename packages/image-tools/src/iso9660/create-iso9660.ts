@@ -14,6 +14,8 @@ const MAX_FILES = 1000;
 const MAX_CONTENT_BYTES = 64 * 1024 * 1024;
 const VOLUME_ID = /^[A-Za-z0-9_. -]{1,16}$/;
 const SYSTEM_AREA_SECTORS = 16;
+// Programs that look for file systems read ahead, and some give up on a disc that ends there.
+const PADDING_SECTORS = 150;
 const DEFAULT_DATE = new Date(Date.UTC(2000, 0, 1));
 
 /** A file of the disc; there are no directories. */
@@ -61,7 +63,7 @@ export function createIso9660(input: Iso9660Input): Uint8Array {
     nextSector += sectorsFor(content.length);
     return sector;
   });
-  const volumeSectors = nextSector;
+  const volumeSectors = nextSector + PADDING_SECTORS;
   const primary = { rootSector: primarySector, rootBytes: primaryBytes, fileSectors };
   const joliet = { rootSector: jolietSector, rootBytes: jolietBytes, fileSectors };
 

@@ -1,0 +1,73 @@
+import {
+  type Backend,
+  type Hypervisor,
+  type Logger,
+  PolyvisorError,
+  type Storage,
+} from "@polyvisor/core";
+import { HostSet } from "./host/host-set.ts";
+import { LibvirtHost } from "./host/libvirt-host.ts";
+import { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
+import { LibvirtStorage } from "./libvirt-storage.ts";
+
+/** One host. */
+export interface LibvirtHostConfiguration {
+  /** A libvirt URI, such as `qemu:///system`. */
+  readonly uri: string;
+  /** Labels of the host's Node. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** What a libvirt backend is made with. */
+export interface LibvirtBackendOptions {
+  /** Hosts by the names that their Nodes get; a URI alone stands for a host without labels. At least one. */
+  readonly hosts: Readonly<Record<string, string | LibvirtHostConfiguration>>;
+  /** Default `libvirt`; tells backends apart. */
+  readonly name?: string;
+  /**
+   * An existing storage pool for volumes, the same name on every host. Default: a directory pool `polyvisor`, which is
+   * made with the first volume and removed with the last.
+   */
+  readonly pool?: string;
+  /** The StorageClass of the volumes. Default `local`. */
+  readonly storageClassName?: string;
+  /** Told when connections are lost. Default: nobody. */
+  readonly logger?: Logger;
+}
+
+/** A libvirt backend: always both a hypervisor and a storage. */
+export interface LibvirtBackend extends Backend {
+  readonly hypervisor: Hypervisor;
+  readonly storage: Storage;
+}
+
+const discard = (): void => {};
+const silent: Logger = { debug: discard, info: discard, warn: discard, error: discard };
+
+/**
+ * Runs guests and keeps their volumes on libvirt hosts.
+ *
+ * @throws `POLYVISOR_INVALID` without hosts; `RPC_INVALID_URI`, `RPC_UNSUPPORTED_TRANSPORT` for a URI that cannot be
+ *   used. Hosts that do not answer are no error: they are tried again for as long as the backend is open.
+ */
+export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
+  const { name = "libvirt", pool, storageClassName = "local", logger = silent } = options;
+  const configured = Object.entries(options.hosts);
+  if (configured.length === 0) {
+    throw new PolyvisorError(
+      "POLYVISOR_INVALID",
+      "hosts: name at least one host with its libvirt URI",
+    );
+  }
+  const hosts = new HostSet(
+    configured.map(([hostName, configuration]) => {
+      const { uri, labels = {} } =
+        typeof configuration === "string" ? { uri: configuration } : configuration;
+      return new LibvirtHost({ name: hostName, uri, labels, existingPool: pool, logger });
+    }),
+  );
+  return {
+    hypervisor: new LibvirtHypervisor(name, hosts),
+    storage: new LibvirtStorage(`${name}-pool`, storageClassName, hosts),
+  };
+}

@@ -1,0 +1,41 @@
+/** Virtual network procedures: `[number, priority, arguments, result]` (remote_protocol.x). */
+export const networkProcedures = {
+  connectListAllNetworks: [
+    283,
+    "high",
+    { needResults: "bool", flags: "u32" },
+    { networks: "network<16384>", count: "u32" },
+  ],
+  networkLookupByName: [46, "high", { name: "str" }, { network: "network" }],
+  networkLookupByUuid: [47, "high", { uuid: "uuid" }, { network: "network" }],
+  networkDefineXmlFlags: [432, "high", { xml: "str", flags: "u32" }, { network: "network" }],
+  networkCreateXmlFlags: [437, "high", { xml: "str", flags: "u32" }, { network: "network" }],
+  networkCreate: [39, "low", { network: "network" }, {}],
+  networkDestroy: [42, "high", { network: "network" }, {}],
+  networkUndefine: [49, "high", { network: "network" }, {}],
+  networkGetXmlDesc: [43, "high", { network: "network", flags: "u32" }, { xml: "str" }],
+  networkGetBridgeName: [45, "high", { network: "network" }, { name: "str" }],
+  networkUpdate: [
+    291,
+    "high",
+    {
+      network: "network",
+      command: "u32",
+      section: "u32",
+      parentIndex: "i32",
+      xml: "str",
+      flags: "u32",
+    },
+    {},
+  ],
+  networkGetDhcpLeases: [
+    341,
+    "low",
+    { network: "network", mac: "str?", needResults: "bool", flags: "u32" },
+    { leases: "dhcpLease<65536>", count: "u32" },
+  ],
+  networkGetAutostart: [44, "high", { network: "network" }, { autostart: "bool" }],
+  networkSetAutostart: [48, "high", { network: "network", autostart: "bool" }, {}],
+  networkIsActive: [152, "high", { network: "network" }, { active: "bool" }],
+  networkIsPersistent: [153, "high", { network: "network" }, { persistent: "bool" }],
+} as const;
