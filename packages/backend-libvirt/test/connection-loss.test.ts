@@ -15,7 +15,10 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => host[Symbol.asyncDispose]());
 
-async function open(proxy: CuttingProxy): Promise<Platform> {
+/** Too wide for a network to have all its reservations from the start. */
+const WIDE = "10.70.0.0/16";
+
+async function open(proxy: CuttingProxy, cidr = "10.66.10.0/24"): Promise<Platform> {
   const imageStore = new FakeImageStore();
   const bytes = Buffer.alloc(2 ** 20, "content");
   imageStore.serve("http://images.test/disk", {
@@ -30,7 +33,7 @@ async function open(proxy: CuttingProxy): Promise<Platform> {
       libvirtBackend({ hosts: { "node-1": `qemu+unix:///system?socket=${proxy.socketPath}` } }),
     ],
     imageStore,
-    settings: { virtualMachineCIDRs: ["10.66.10.0/24"] },
+    settings: { virtualMachineCIDRs: [cidr] },
   });
 }
 
@@ -116,8 +119,10 @@ const cuts: readonly [procedure: string, point: CutPoint][] = [
 describe("a connection that is cut", () => {
   it("is cut at every call that changes something", async () => {
     await using proxy = await CuttingProxy.start(host.socketPath);
-    await using platform = await open(proxy);
-    await liveAndDie(platform);
+    for (const cidr of [undefined, WIDE]) {
+      await using platform = await open(proxy, cidr);
+      await liveAndDie(platform);
+    }
     const reading = /^(auth|connect)|Lookup|Get|IsActive|ListAll/;
     expect([...proxy.seen].filter((name) => !reading.test(name)).sort()).toEqual(
       changes.toSorted(),
@@ -128,7 +133,7 @@ describe("a connection that is cut", () => {
     "at %s, %s, ends well",
     async (procedure, point) => {
       await using proxy = await CuttingProxy.start(host.socketPath);
-      await using platform = await open(proxy);
+      await using platform = await open(proxy, procedure === "networkUpdate" ? WIDE : undefined);
       proxy.cutAt(procedure, point);
       await liveAndDie(platform);
       expect(proxy.cuts).toBe(1);

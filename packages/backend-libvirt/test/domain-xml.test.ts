@@ -11,7 +11,7 @@ import type { CpuMode } from "../src/domain/cpu-element.ts";
 import { domainName } from "../src/domain/domain-mark.ts";
 import { describeDomain, guestState } from "../src/domain/domain-state.ts";
 import { domainXml, type DomainEnvironment } from "../src/domain/domain-xml.ts";
-import { networkXml, readReservations, reservationXml } from "../src/network/network-xml.ts";
+import { describeNetwork, networkXml } from "../src/network/network-xml.ts";
 import { directoryPoolXml, rawVolumeXml } from "../src/storage/volume-xml.ts";
 
 const SCHEMAS = "/usr/share/libvirt/schemas";
@@ -149,7 +149,7 @@ describe("domain XML", () => {
       uuid: spec.uid,
       name: "default_linux-vm",
       mark: { incarnation: 7, namespace: "default", name: "linux-vm" },
-      interfaces: [{ network: "polyvisor-10.66.10.0-24", mac: "5e:50:0a:42:0a:02" }],
+      networks: ["polyvisor-10.66.10.0-24"],
     });
   });
 });
@@ -176,8 +176,10 @@ describe("the mark of a domain", () => {
   });
 
   it("is not looked for in XML with a document type declaration", () => {
-    const bomb = `<!DOCTYPE domain [<!ENTITY a "aaaa">]>${withMetadata("&a;")}`;
-    expect(() => describeDomain(bomb)).toThrow(/document type/);
+    const declared = `<!DOCTYPE domain [<!ENTITY a "aaaa">]>${withMetadata("")}`;
+    expect(() => describeDomain(declared)).toThrow(/document type declaration/);
+    const used = `<!DOCTYPE domain [<!ENTITY a "aaaa">]>${withMetadata("&a;")}`;
+    expect(() => describeDomain(used)).toThrow(/entity not found/);
   });
 
   it("gives domains of different VMs different names", () => {
@@ -217,18 +219,20 @@ describe("other XML", () => {
     await validate("storagevol", rawVolumeXml("vd-1", 4096));
   });
 
-  it("of reservations can be read back from a network", () => {
-    const reservation = { mac: "5e:50:0a:42:0a:02", address: "10.66.10.2" };
-    const network = networkXml("10.66.10.0/24", "10.66.10.1");
-    const host = reservationXml(reservation);
-    const withHost = network.replace("/></network>", `><dhcp>${host}</dhcp></ip></network>`);
-    expect(readReservations(withHost)).toEqual([reservation]);
-    expect(readReservations(network)).toEqual([]);
+  it("of a network has the reservations of its whole range, unless that is wide", () => {
+    const { reservations, connections } = describeNetwork(
+      networkXml("10.66.10.0/24", "10.66.10.1"),
+    );
+    expect(connections).toBe(0);
+    expect(reservations).toHaveLength(253);
+    expect(reservations[0]).toEqual({ mac: "5e:50:0a:42:0a:02", address: "10.66.10.2" });
+    expect(reservations.at(-1)).toEqual({ mac: "5e:50:0a:42:0a:fe", address: "10.66.10.254" });
+    expect(describeNetwork(networkXml("10.66.0.0/16", "10.66.0.1")).reservations).toEqual([]);
   });
 
   it("names bridges within the limit of interfaces, and differently for each range", async () => {
     const bridge = (cidr: string): string =>
-      /bridge name="([^"]+)"/.exec(networkXml(cidr, "1.1.1.1"))?.[1] ?? "";
+      /bridge name="([^"]+)"/.exec(networkXml(cidr, "10.66.10.1"))?.[1] ?? "";
     expect(bridge("10.66.10.0/24").length).toBeLessThanOrEqual(15);
     expect(bridge("10.66.10.0/24")).not.toBe(bridge("10.66.11.0/24"));
   });

@@ -105,6 +105,12 @@ export type {
   WatchEvent,
   WatchOptions,
 } from "./store/resource-store.ts";
+export {
+  type AddressRange,
+  macAddressOf,
+  parseRange,
+  usableAddresses,
+} from "./util/address-range.ts";
 export { BoundedChannel } from "./util/bounded-channel.ts";
 export type { Clock, Timer } from "./util/clock.ts";
 export {

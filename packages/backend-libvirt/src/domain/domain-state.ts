@@ -28,8 +28,8 @@ export interface DomainDescription {
   readonly name: string;
   /** Absent for a guest that is not ours. */
   readonly mark: DomainMark | undefined;
-  /** Networks and MAC addresses of its interfaces. */
-  readonly interfaces: readonly { readonly network: string; readonly mac: string }[];
+  /** Names of the networks that it has interfaces on. */
+  readonly networks: readonly string[];
 }
 
 /** Reads the XML of a domain. */
@@ -39,11 +39,9 @@ export function describeDomain(xml: string): DomainDescription {
     uuid: textAt(root, "uuid") ?? "",
     name: textAt(root, "name") ?? "",
     mark: readMark(root),
-    interfaces: childrenOf(childAt(root, "devices"), "interface").flatMap((element) => {
-      const network = attributeOf(childAt(element, "source"), "network");
-      const mac = attributeOf(childAt(element, "mac"), "address");
-      return network === undefined || mac === undefined ? [] : [{ network, mac }];
-    }),
+    networks: childrenOf(childAt(root, "devices"), "interface").flatMap(
+      (element) => attributeOf(childAt(element, "source"), "network") ?? [],
+    ),
   };
 }
 

@@ -37,12 +37,7 @@ export async function startGuest(
   }
   await refuseNamesake(host, spec, signal);
   try {
-    await prepare(host, spec, signal);
-    const domain = await define(host, spec, signal);
-    await host.connections.call(procedures.domainCreateWithFlags, { domain, flags: 0 }, { signal });
-    const started = await host.describe(domain, signal);
-    if (started?.state) return started.state;
-    throw refused("the domain has vanished while it was being started");
+    return await host.networks.during(spec.interfaces, () => launch(host, spec, signal), signal);
   } catch (error) {
     // Only after a clear no: when an answer was lost, the guest may run.
     if (isLibvirtError(error)) await forget(host, spec.uid, signal);
@@ -91,10 +86,20 @@ async function refuseNamesake(
   throw refused(`the host has another guest "${name}": it is left alone; rename one of the two`);
 }
 
-async function prepare(host: LibvirtHost, spec: GuestSpec, signal: AbortSignal): Promise<void> {
-  for (const { cidr, gateway, mac, address } of spec.interfaces) {
-    await host.networks.reserve({ cidr, gateway, mac, address }, signal);
-  }
+async function launch(
+  host: LibvirtHost,
+  spec: GuestSpec,
+  signal: AbortSignal,
+): Promise<GuestState> {
+  await writeSeed(host, spec, signal);
+  const domain = await define(host, spec, signal);
+  await host.connections.call(procedures.domainCreateWithFlags, { domain, flags: 0 }, { signal });
+  const started = await host.describe(domain, signal);
+  if (started?.state) return started.state;
+  throw refused("the domain has vanished while it was being started");
+}
+
+async function writeSeed(host: LibvirtHost, spec: GuestSpec, signal: AbortSignal): Promise<void> {
   if (spec.cloudInit === undefined) return;
   const { userData, metaData } = spec.cloudInit;
   const seed = createIso9660({
@@ -190,9 +195,8 @@ export async function removeGuest(
 /** The domain goes last: as long as it is there, what belongs to it can be found. */
 async function forget(host: LibvirtHost, uid: string, signal: AbortSignal): Promise<void> {
   const present = await host.domain(uid, signal);
-  for (const { network, mac } of present?.description.interfaces ?? []) {
-    await host.networks.release(network, mac, signal);
-  }
+  for (const network of present?.description.networks ?? [])
+    await host.networks.release(network, signal);
   await host.pool.delete(seedName(uid), signal);
   if (present === undefined) return;
   const { handle: domain } = present;

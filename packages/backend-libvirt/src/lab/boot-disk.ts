@@ -35,10 +35,13 @@ export async function writeBootDisk(
   const offset = PARTITION_START * SECTOR_BYTES;
   await writeFile(path, masterBootRecord(await readFile(MASTER_BOOT_CODE), sectors));
   await truncate(path, disk.sizeBytes);
+  // Clusters of 8 KiB: the boot loader asks the BIOS less often.
   await runChecked(
     "/usr/sbin/mkfs.vfat",
     [
       "-F",
+      "16",
+      "-s",
       "16",
       "-n",
       "BOOT",

@@ -1,10 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
 import { cpioArchive, type CpioEntry } from "./cpio-archive.ts";
-import { GUEST_FILES, GUEST_KERNEL_MODULES } from "./guest-scripts.ts";
-import { readKernelModules } from "./kernel-modules.ts";
+import { GUEST_BOOT_MODULES, GUEST_FILES, GUEST_SEED_MODULES } from "./guest-scripts.ts";
+import { modulesDependencyFile, readKernelModules } from "./kernel-modules.ts";
 import { LabError } from "./lab-error.ts";
 import { runChecked } from "./run-command.ts";
 
@@ -24,6 +22,8 @@ const FOLDERS = [
   "proc",
   "root",
   "run",
+  "run/acpid",
+  "run/seed",
   "sbin",
   "sys",
   "tmp",
@@ -35,22 +35,31 @@ const FOLDERS = [
 const LINKS = { init: "bin/busybox", "var/run": "/run", "bin/qemu-ga": "/usr/sbin/qemu-ga" };
 
 /**
- * Builds the guest's initramfs, compressed with gzip, out of unpacked Debian packages.
+ * Builds the guest's initramfs, compressed with LZ4, out of unpacked Debian packages.
  *
  * @param root where kernel, busybox and guest agent are unpacked.
+ * @param options.workDirectory a private folder for the files that the compressor reads and writes.
  * @throws LabError `LAB_IMAGE_FAILED` when something is missing in the packages.
  */
 export async function guestInitramfs(
   root: string,
-  options: { readonly kernelRelease: string; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly kernelRelease: string;
+    readonly workDirectory: string;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<Buffer> {
-  const { kernelRelease, signal } = options;
+  const { kernelRelease, workDirectory, signal } = options;
   const busybox = join(root, "bin/busybox");
   const [applets, libraries, modules] = await Promise.all([
     runChecked(busybox, ["--list"], { signal }),
     agentLibraries(root, signal),
-    readKernelModules(join(root, "lib/modules", kernelRelease, "kernel"), GUEST_KERNEL_MODULES),
+    readKernelModules(join(root, "lib/modules", kernelRelease, "kernel"), [
+      ...GUEST_BOOT_MODULES,
+      ...GUEST_SEED_MODULES,
+    ]),
   ]);
+  const moduleFolder = `lib/modules/${kernelRelease}`;
   const programs = [
     { path: "bin/busybox", source: busybox },
     { path: AGENT, source: join(root, AGENT) },
@@ -58,7 +67,7 @@ export async function guestInitramfs(
     ...libraries.map((source) => ({ path: `lib/${basename(source)}`, source })),
   ];
   const entries: CpioEntry[] = [
-    ...FOLDERS.map((path) => directory(path)),
+    ...[...FOLDERS, moduleFolder].map((path) => directory(path)),
     ...(await Promise.all(
       programs.map(async ({ path, source }) => file(path, 0o755, await readFile(source))),
     )),
@@ -67,15 +76,24 @@ export async function guestInitramfs(
       .filter((applet) => applet !== "" && applet !== "busybox")
       .map((applet) => link(`bin/${applet}`, "busybox")),
     ...Object.entries(LINKS).map(([path, target]) => link(path, target)),
-    ...modules.map(({ fileName, bytes }) => file(`lib/modules/${fileName}`, 0o644, bytes)),
-    file(
-      "etc/modules",
-      0o644,
-      Buffer.from(modules.map(({ fileName }) => `${fileName}\n`).join("")),
-    ),
+    ...modules.map(({ fileName, bytes }) => file(`${moduleFolder}/${fileName}`, 0o644, bytes)),
+    file(`${moduleFolder}/modules.dep`, 0o644, Buffer.from(modulesDependencyFile(modules))),
+    file("etc/modules", 0o644, Buffer.from(`${GUEST_BOOT_MODULES.join(" ")}\n`)),
     ...GUEST_FILES.map(({ path, mode, text }) => file(path, mode, Buffer.from(text))),
   ];
-  return promisify(gzip)(cpioArchive(entries), { level: 9 });
+  return compress(cpioArchive(entries), { workDirectory, signal });
+}
+
+// The kernel takes LZ4 in its older frame format only (Linux, lib/decompress_unlz4.c).
+async function compress(
+  archive: Buffer,
+  options: { readonly workDirectory: string; readonly signal: AbortSignal | undefined },
+): Promise<Buffer> {
+  const source = join(options.workDirectory, "initramfs.cpio");
+  const target = `${source}.lz4`;
+  await writeFile(source, archive);
+  await runChecked("lz4", ["-q", "-l", "-9", source, target], { signal: options.signal });
+  return readFile(target);
 }
 
 // The unpacked loader lists what the unpacked agent needs, as it would find it inside the guest.

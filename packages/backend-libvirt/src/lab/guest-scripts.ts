@@ -10,7 +10,8 @@ tty1::respawn:/bin/getty 38400 tty1 linux
 `;
 
 // Everything up to the line with the address comes before the first login prompt, as init starts the
-// consoles when this script has ended.
+// consoles when this script has ended. Without KVM, every program costs milliseconds: hence the built-in
+// commands of the shell wherever there is one.
 const BOOT = String.raw`#!/bin/sh
 export PATH=/bin:/sbin
 mount -t proc proc /proc
@@ -18,105 +19,121 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/pts /dev/shm /dev/virtio-ports
 mount -t devpts devpts /dev/pts
-mount -t tmpfs tmpfs /run
-while read -r module; do insmod "/lib/modules/$module"; done </etc/modules
+read -r modules </etc/modules
+modprobe -a $modules
 
-/etc/seed
-hostname -F /etc/hostname
-printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$(hostname)" >/etc/hosts
+. /etc/seed
 
-mkdir -p /run/acpid
 acpid -c /etc/acpi -l /dev/null -p /run/acpid.pid
-for port in /sys/class/virtio-ports/*; do
-  read -r name 2>/dev/null <"$port/name" || continue
-  ln -s "../$(basename "$port")" "/dev/virtio-ports/$name"
+cd /sys/class/virtio-ports
+for port in *; do
+  read -r port_name 2>/dev/null <"$port/name" || continue
+  ln -s "../$port" "/dev/virtio-ports/$port_name"
 done
 if [ -e /dev/virtio-ports/org.qemu.guest_agent.0 ]; then
   qemu-ga --daemonize --path /dev/virtio-ports/org.qemu.guest_agent.0 --statedir /run --pidfile /run/qemu-ga.pid
 fi
 
 ip link set lo up
-nic=$(ls /sys/class/net | grep -v '^lo$' | head -n 1)
-if [ -n "$nic" ]; then
+cd /sys/class/net
+for nic in *; do
+  if [ "$nic" = lo ]; then continue; fi
   ip link set "$nic" up
-  udhcpc -i "$nic" -b -t 8 -T 1 -A 5 -s /etc/lease -p /run/udhcpc.pid -x "hostname:$(hostname)" >/dev/null 2>&1
-fi
-[ -s /run/cloud-config ] && /etc/run-commands
+  udhcpc -i "$nic" -b -t 8 -T 1 -A 5 -s /etc/lease -p /run/udhcpc.pid -x "hostname:$name" >/dev/null 2>&1
+  break
+done
+cd /
+if [ -s /run/cloud-config ]; then /etc/run-commands; fi
 exit 0
 `;
 
+// The address is remembered, as a renewal must not print it again.
 const LEASE = String.raw`#!/bin/sh
 export PATH=/bin:/sbin
+old=
+if [ -e /run/address ]; then read -r old </run/address; fi
+forget() {
+  if [ -n "$old" ]; then ip address flush dev "$interface"; rm /run/address; fi
+}
 case $1 in
-  deconfig) ip address flush dev "$interface" ;;
+  deconfig) forget ;;
   bound | renew)
-    ip address show dev "$interface" | grep -qF " $ip/" && exit 0
-    ip address flush dev "$interface"
+    if [ "$old" = "$ip/$mask" ]; then exit 0; fi
+    forget
     ip address add "$ip/$mask" broadcast + dev "$interface"
+    echo "$ip/$mask" >/run/address
     for gateway in $router; do ip route add default via "$gateway" dev "$interface"; break; done
     : >/etc/resolv.conf
     if [ -n "$domain" ]; then echo "search $domain" >>/etc/resolv.conf; fi
     for server in $dns; do echo "nameserver $server" >>/etc/resolv.conf; done
-    echo "$(hostname) $ip" >/dev/console
+    read -r name </etc/hostname
+    echo "$name $ip" >/dev/console
     ;;
 esac
 `;
 
-// NoCloud (cloud-init, "NoCloud"): a file system labelled cidata with meta-data and user-data.
-const SEED = String.raw`#!/bin/sh
-export PATH=/bin:/sbin
-mkdir -p /run/seed
-touch /run/meta-data /run/cloud-config
-attempt=0
-# Buses are scanned in the background; a guest without a seed waits this long.
-while [ "$attempt" -lt 20 ]; do
+// NoCloud (cloud-init, "NoCloud"): a file system labelled cidata with meta-data and user-data. The boot
+// script reads this one in, and goes on with its $name.
+const SEED = String.raw`: >/run/meta-data
+: >/run/cloud-config
+# Loading modules has waited for their disks; this is for those that are slow to answer.
+for attempt in 0 1 2 3 4 5 6 7 8 9; do
   device=$(findfs LABEL=cidata 2>/dev/null || findfs LABEL=CIDATA 2>/dev/null)
   if [ -n "$device" ]; then break; fi
-  attempt=$((attempt + 1))
-  usleep 100000
+  usleep 30000
 done
-if [ -n "$device" ] && mount -o ro "$device" /run/seed; then
+mount_seed() {
+  mount -t iso9660 -o ro "$device" /run/seed 2>/dev/null && return
+  modprobe -a vfat nls_cp437 nls_ascii
+  mount -t vfat -o ro "$device" /run/seed
+}
+if [ -n "$device" ] && mount_seed; then
   awk -f /etc/cloud-config.awk /run/seed/meta-data >/run/meta-data
-  if head -n 1 /run/seed/user-data | grep -q '^#cloud-config'; then
-    awk -f /etc/cloud-config.awk /run/seed/user-data >/run/cloud-config
-  fi
+  kind=
+  read -r kind 2>/dev/null </run/seed/user-data
+  case $kind in
+    '#cloud-config'*) awk -f /etc/cloud-config.awk /run/seed/user-data >/run/cloud-config ;;
+  esac
   umount /run/seed
 fi
 
-value() { awk -F '\t' -v path="$2" '$1 == path { print $2; exit }' "$1"; }
-config() { printf '%b' "$(value /run/cloud-config "$1")"; }
-
-name=$(config hostname)
-if [ -z "$name" ]; then name=$(value /run/meta-data local-hostname); fi
-case $name in '' | *[!A-Za-z0-9.-]*) name=guest ;; esac
-echo "$name" >/etc/hostname
-
-set_password() {
-  awk -F : -v OFS=: -v name="$1" -v hash="$2" '$1 == name { $2 = hash } { print }' /etc/shadow >/run/shadow
-  cat /run/shadow >/etc/shadow
-  rm /run/shadow
-}
-
-number=0
-while grep -q "^users/$number[/	]" /run/cloud-config; do
-  user=$(config "users/$number/name")
-  hash=$(config "users/$number/passwd")
-  if [ -z "$hash" ]; then hash=$(config "users/$number/hashed_passwd"); fi
-  locked=$(config "users/$number/lock_passwd")
-  id=$((1000 + number))
-  number=$((number + 1))
-  case $user in '' | *[!a-z0-9_-]*) continue ;; esac
-  case $hash in *:*) continue ;; esac
-  if ! grep -q "^$user:" /etc/passwd; then
-    echo "$user:x:$id:$id:$user:/home/$user:/bin/sh" >>/etc/passwd
-    echo "$user:x:$id:" >>/etc/group
-    echo "$user:${NO_PASSWORD}:0:0:99999:7:::" >>/etc/shadow
-    mkdir -p "/home/$user"
-    chown "$id:$id" "/home/$user"
-  fi
-  case $locked in true | True | TRUE) continue ;; esac
-  if [ -n "$hash" ]; then set_password "$user" "$hash"; fi
-done
+# First the host name, then number, name and password of each user.
+awk -F '\t' '
+BEGIN { last = -1 }
+$1 == "local-hostname" && FILENAME == "/run/meta-data" { name = $2 }
+FILENAME == "/run/meta-data" { next }
+$1 == "hostname" { name = $2 }
+$1 ~ /^users\/[0-9]+\// { split($1, part, "/"); last = part[2]; value[last, part[3]] = $2 }
+END {
+  print name !~ /^[A-Za-z0-9.-]+$/ ? "guest" : name
+  for (number = 0; number <= last; number++) {
+    user = value[number, "name"]
+    hash = value[number, "passwd"]
+    if (hash == "") hash = value[number, "hashed_passwd"]
+    if (tolower(value[number, "lock_passwd"]) == "true" || hash == "") hash = "${NO_PASSWORD}"
+    if (user ~ /^[a-z0-9_-]+$/ && hash !~ /[: |&\\]/) print 1000 + number, user, hash
+  }
+}' /run/meta-data /run/cloud-config >/run/identity
+{
+  read -r name
+  echo "$name" >/etc/hostname
+  echo "$name" >/proc/sys/kernel/hostname
+  printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" >/etc/hosts
+  known=' root '
+  while read -r id user hash; do
+    case $known in
+      *" $user "*) if [ "$hash" != ${NO_PASSWORD} ]; then sed -i "s|^$user:[^:]*|$user:$hash|" /etc/shadow; fi ;;
+      *)
+        known="$known$user "
+        echo "$user:x:$id:$id:$user:/home/$user:/bin/sh" >>/etc/passwd
+        echo "$user:x:$id:" >>/etc/group
+        echo "$user:$hash:0:0:99999:7:::" >>/etc/shadow
+        mkdir -p "/home/$user"
+        chown "$id:$id" "/home/$user"
+        ;;
+    esac
+  done
+} </run/identity
 `;
 
 const RUN_COMMANDS = String.raw`#!/bin/sh
@@ -182,20 +199,21 @@ export const GUEST_FILES: readonly GuestFile[] = [
 ];
 
 /** The kernel's command line; the last console is the one that programs write to. */
-export const GUEST_KERNEL_COMMAND_LINE =
-  "console=tty0 console=ttyS0,115200 quiet panic=5 mitigations=off";
+export const GUEST_KERNEL_COMMAND_LINE: string = [
+  "console=tty0 console=ttyS0,115200 quiet panic=5",
+  // Without KVM, the kernel's own tests, hardening and waiting take a third of its start.
+  "mitigations=off nokaslr init_on_alloc=0 lsm= audit=0 cryptomgr.notests",
+  "noreplace-smp tsc=reliable no_timer_check rcupdate.rcu_expedited=1",
+].join(" ");
 
 /** Kernel modules that the guest loads at boot, without those that they depend on. */
-export const GUEST_KERNEL_MODULES: readonly string[] = [
+export const GUEST_BOOT_MODULES: readonly string[] = [
   "virtio_pci",
   "virtio_blk",
   "virtio_scsi",
   "sd_mod",
   "sr_mod",
   "isofs",
-  "vfat",
-  "nls_cp437",
-  "nls_ascii",
   "virtio_net",
   "virtio_console",
   "virtio_balloon",
@@ -203,3 +221,6 @@ export const GUEST_KERNEL_MODULES: readonly string[] = [
   "evdev",
   "button",
 ];
+
+/** Kernel modules that the guest has for a seed on a disk, without those that they depend on. */
+export const GUEST_SEED_MODULES: readonly string[] = ["vfat", "nls_cp437", "nls_ascii"];

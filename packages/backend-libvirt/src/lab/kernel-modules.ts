@@ -2,11 +2,17 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { LabError } from "./lab-error.ts";
 
+const SIGNATURE_MARKER = "~Module signature appended~\n";
+const SIGNATURE_INFORMATION_BYTES = 12;
+
 /** One kernel module with its file. */
 export interface KernelModule {
   /** File name, such as `virtio_net.ko`. */
   readonly fileName: string;
+  /** The module without its signature, which costs time at every load and which nothing here demands. */
   readonly bytes: Uint8Array;
+  /** File names of everything that must be loaded before it, in an order in which that works. */
+  readonly dependencies: readonly string[];
 }
 
 /**
@@ -23,7 +29,7 @@ export async function readKernelModules(
   const paths = new Map(
     files.filter((file) => file.endsWith(".ko")).map((file) => [moduleName(file), file]),
   );
-  const modules = new Map<string, KernelModule>();
+  const modules = new Map<string, Omit<KernelModule, "dependencies">>();
   const dependencies = new Map<string, readonly string[]>();
   const pending = names.map(moduleName);
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
@@ -33,11 +39,39 @@ export async function readKernelModules(
       throw new LabError("LAB_IMAGE_FAILED", `The kernel package has no module ${name}.ko.`);
     }
     const bytes = await readFile(join(folder, path));
-    modules.set(name, { fileName: basename(path), bytes });
+    modules.set(name, { fileName: basename(path), bytes: withoutSignature(bytes) });
     dependencies.set(name, moduleDependencies(bytes));
     pending.push(...moduleDependencies(bytes));
   }
-  return loadOrder(names.map(moduleName), dependencies).flatMap((name) => modules.get(name) ?? []);
+  const inOrder = (wanted: readonly string[]): readonly string[] => loadOrder(wanted, dependencies);
+  return inOrder(names.map(moduleName)).flatMap((name) => {
+    const module = modules.get(name);
+    if (module === undefined) return [];
+    const before = inOrder([name]).slice(0, -1);
+    const fileNames = before.flatMap((dependency) => modules.get(dependency)?.fileName ?? []);
+    return [{ ...module, dependencies: fileNames }];
+  });
+}
+
+/** The text of `modules.dep` (depmod(8)) for modules that lie in one folder with it. */
+export function modulesDependencyFile(modules: readonly KernelModule[]): string {
+  // What is to be loaded first stands last.
+  const line = ({ fileName, dependencies }: KernelModule): string =>
+    [`${fileName}:`, ...dependencies.toReversed()].join(" ");
+  return modules.map((module) => `${line(module)}\n`).join("");
+}
+
+/**
+ * A module without the signature that is appended to it, if there is one (Linux,
+ * include/linux/module_signature.h: signature, `struct module_signature`, marker).
+ */
+export function withoutSignature(module: Uint8Array): Uint8Array {
+  const buffer = Buffer.from(module.buffer, module.byteOffset, module.byteLength);
+  const end = buffer.length - SIGNATURE_MARKER.length - SIGNATURE_INFORMATION_BYTES;
+  if (end < 0 || buffer.toString("latin1", end + SIGNATURE_INFORMATION_BYTES) !== SIGNATURE_MARKER)
+    return module;
+  const signatureBytes = buffer.readUInt32BE(end + SIGNATURE_INFORMATION_BYTES - 4);
+  return signatureBytes > end ? module : module.subarray(0, end - signatureBytes);
 }
 
 /** What a module depends on, out of the `depends` entry of its .modinfo section; normalised names. */

@@ -1,3 +1,4 @@
+import type { GuestInterface } from "@polyvisor/core";
 import { KeyedMutex } from "../host/keyed-mutex.ts";
 import type { ConnectionPool } from "../rpc/connection-pool.ts";
 import {
@@ -8,9 +9,10 @@ import {
 import { procedures } from "../rpc/procedures.ts";
 import type { NetworkHandle } from "../rpc/struct-layouts.ts";
 import {
+  describeNetwork,
+  type NetworkDescription,
   networkName,
   networkXml,
-  readReservations,
   type Reservation,
   reservationXml,
 } from "./network-xml.ts";
@@ -21,44 +23,62 @@ const ADD_LAST = 3;
 const SECTION_DHCP_HOST = 4;
 const LIVE_AND_CONFIG = 3;
 
-/** The networks of a host that guests of the configured ranges are attached to. Made when needed, removed when empty. */
+/**
+ * The networks of a host that guests of the configured ranges are attached to. Made when the first guest is started, and
+ * removed with the last.
+ */
 export class HostNetworks {
   readonly #pool: ConnectionPool;
   readonly #mutex = new KeyedMutex();
+  /** Guests that are being started, by the name of their network: it must not go under them. */
+  readonly #starting = new Map<string, number>();
 
   constructor(pool: ConnectionPool) {
     this.#pool = pool;
   }
 
-  /** Sees to it that the network runs and that the interface gets its address. */
-  reserve(
-    {
-      cidr,
-      gateway,
-      mac,
-      address,
-    }: Reservation & { readonly cidr: string; readonly gateway: string },
+  /** Starts a guest with its networks running and its addresses reserved. */
+  async during<T>(
+    interfaces: readonly GuestInterface[],
+    start: () => Promise<T>,
     signal: AbortSignal,
-  ): Promise<void> {
-    return this.#mutex.run(networkName(cidr), async () => {
-      const network = await this.#ensure(cidr, gateway, signal);
-      const present = await this.#reservations(network, signal);
-      const others = present.filter((other) => other.mac === mac || other.address === address);
-      if (others.some((other) => other.mac === mac && other.address === address)) return;
-      for (const other of others) await this.#update(network, DELETE, other, signal);
-      await this.#update(network, ADD_LAST, { mac, address }, signal);
+  ): Promise<T> {
+    const networks = interfaces.map(({ cidr }) => networkName(cidr));
+    for (const network of networks) this.#count(network, 1);
+    try {
+      for (const guestInterface of interfaces) await this.#reserve(guestInterface, signal);
+      return await start();
+    } finally {
+      for (const network of networks) this.#count(network, -1);
+    }
+  }
+
+  /** Removes a network if no guest is attached to it. */
+  release(name: string, signal: AbortSignal): Promise<void> {
+    return this.#mutex.run(name, async () => {
+      const network = await this.#find(name, signal);
+      if (network === undefined) return;
+      const { connections } = await this.#describe(network, signal);
+      if (connections === 0 && !this.#starting.has(name)) await this.#remove(network, signal);
     });
   }
 
-  /** Gives up the reservation of an interface; with the last one the network goes. */
-  release(network: string, mac: string, signal: AbortSignal): Promise<void> {
-    return this.#mutex.run(network, async () => {
-      const handle = await this.#find(network, signal);
-      if (handle === undefined) return;
-      const present = await this.#reservations(handle, signal);
-      const mine = present.filter((reservation) => reservation.mac === mac);
-      if (mine.length === present.length) return this.#remove(handle, signal);
-      for (const reservation of mine) await this.#update(handle, DELETE, reservation, signal);
+  #count(network: string, change: 1 | -1): void {
+    const count = (this.#starting.get(network) ?? 0) + change;
+    if (count > 0) this.#starting.set(network, count);
+    else this.#starting.delete(network);
+  }
+
+  #reserve({ cidr, gateway, mac, address }: GuestInterface, signal: AbortSignal): Promise<void> {
+    return this.#mutex.run(networkName(cidr), async () => {
+      const network = await this.#ensure(cidr, gateway, signal);
+      const { reservations } = await this.#describe(network, signal);
+      const clashing = reservations.filter(
+        (other) => other.mac === mac || other.address === address,
+      );
+      if (clashing.some((other) => other.mac === mac && other.address === address)) return;
+      for (const other of clashing) await this.#update(network, DELETE, other, signal);
+      await this.#update(network, ADD_LAST, { mac, address }, signal);
     });
   }
 
@@ -103,13 +123,13 @@ export class HostNetworks {
     }
   }
 
-  async #reservations(network: NetworkHandle, signal: AbortSignal): Promise<Reservation[]> {
+  async #describe(network: NetworkHandle, signal: AbortSignal): Promise<NetworkDescription> {
     const { xml } = await this.#pool.call(
       procedures.networkGetXmlDesc,
       { network, flags: 0 },
       { signal },
     );
-    return readReservations(xml);
+    return describeNetwork(xml);
   }
 
   async #update(

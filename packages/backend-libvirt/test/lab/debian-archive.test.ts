@@ -43,7 +43,7 @@ test(
 );
 
 test("the cache key changes with the version of a package", () => {
-  const kernel = { name: "linux-image-amd64", version: "6.1.192-2", dependencies: [] };
+  const kernel = { name: "linux-image-cloud-amd64", version: "6.1.192-2", dependencies: [] };
   const key = guestImageKey([kernel]);
   expect(key).toMatch(/^guest-image-[0-9a-f]{32}$/);
   expect(guestImageKey([{ ...kernel }])).toBe(key);

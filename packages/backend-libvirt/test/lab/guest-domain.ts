@@ -1,9 +1,11 @@
 /** A guest of a test: where its files are and how it is attached. */
 export interface GuestDomain {
   readonly name: string;
+  /** The bus of both disks. */
+  readonly bus: "scsi" | "virtio";
   readonly disk: string;
-  /** Image of the seed and the bus of its CD-ROM; on virtio, which has none, it is a disk. */
-  readonly seed: { readonly path: string; readonly bus: "sata" | "scsi" | "virtio" } | undefined;
+  /** Image of the seed: a CD-ROM on scsi, a disk on virtio, which has none. */
+  readonly seed: string | undefined;
   readonly network: string;
   readonly mac: string;
   /** Everything that the guest writes on its first serial port, over all its starts. */
@@ -14,13 +16,15 @@ export interface GuestDomain {
 
 /** Domain XML (libvirt, "Domain XML format") of a guest without KVM. */
 export function guestDomainXml(guest: GuestDomain): string {
+  const { bus } = guest;
+  const [disk, seedDisk] = bus === "scsi" ? ["sda", "sdb"] : ["vda", "vdb"];
   const seed =
     guest.seed === undefined
       ? ""
-      : `<disk type='file' device='${guest.seed.bus === "virtio" ? "disk" : "cdrom"}'>
+      : `<disk type='file' device='${bus === "scsi" ? "cdrom" : "disk"}'>
         <driver name='qemu' type='raw'/>
-        <source file='${guest.seed.path}'/>
-        <target dev='${guest.seed.bus === "virtio" ? "vdb" : "sda"}' bus='${guest.seed.bus}'/>
+        <source file='${guest.seed}'/>
+        <target dev='${seedDisk}' bus='${bus}'/>
         <readonly/>
       </disk>`;
   return `<domain type='qemu'>
@@ -36,7 +40,7 @@ export function guestDomainXml(guest: GuestDomain): string {
       <disk type='file' device='disk'>
         <driver name='qemu' type='qcow2'/>
         <source file='${guest.disk}'/>
-        <target dev='vda' bus='virtio'/>
+        <target dev='${disk}' bus='${bus}'/>
       </disk>
       ${seed}
       <interface type='network'>
@@ -50,13 +54,16 @@ export function guestDomainXml(guest: GuestDomain): string {
         <target port='0'/>
       </serial>
       <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
-      <video><model type='vga'/></video>
-      <graphics type='vnc' autoport='yes'/>
+      <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+      <video><model type='none'/></video>
     </devices>
   </domain>`;
 }
 
-/** Network XML (libvirt, "Network XML format") of a NAT network with one reserved address. */
+/**
+ * Network XML (libvirt, "Network XML format") of a NAT network with one reserved address. Without STP, which
+ * would hold back a guest's first packets for four seconds.
+ */
 export function natNetworkXml(network: {
   readonly name: string;
   readonly bridge: string;
@@ -66,7 +73,7 @@ export function natNetworkXml(network: {
   return `<network>
     <name>${network.name}</name>
     <forward mode='nat'/>
-    <bridge name='${network.bridge}' stp='on' delay='0'/>
+    <bridge name='${network.bridge}' stp='off'/>
     <ip address='10.66.10.1' netmask='255.255.255.0'>
       <dhcp>
         <range start='10.66.10.100' end='10.66.10.200'/>

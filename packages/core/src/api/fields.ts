@@ -1,11 +1,15 @@
 import * as z from "zod";
-import { QUANTITY_PATTERN } from "../util/quantity.ts";
+import { isQuantity } from "../util/quantity.ts";
+
+const QUANTITY_HINT = 'must be a quantity such as "10Gi"';
 
 /** A Kubernetes quantity; a number is taken as text, as Kubernetes does for `int-or-string`. */
 export const quantity: z.ZodType<string, string | number> = z
-  .union([z.string(), z.number()])
+  .union([z.string(), z.number()], {
+    error: ({ input }) => (input === undefined ? "is missing (quantity)" : QUANTITY_HINT),
+  })
   .transform(String)
-  .pipe(z.string().regex(QUANTITY_PATTERN, 'must be a quantity such as "10Gi"'));
+  .pipe(z.string().refine(isQuantity, QUANTITY_HINT));
 
 /** Text that must not be empty. */
 export const nonEmpty: z.ZodString = z.string().min(1);

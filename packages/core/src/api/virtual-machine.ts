@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { parseQuantity } from "../util/quantity.ts";
 import type { Condition } from "./conditions.ts";
 import { nonEmpty, quantity } from "./fields.ts";
 import type { AdmissionIssue, KindDefinition } from "./kind.ts";
@@ -142,6 +143,9 @@ function admitVirtualMachine({ spec }: VirtualMachine): AdmissionIssue[] {
       field: "spec.cpu.cores",
       message: `the requested number of cores must be a multiple of ${sockets}`,
     });
+  }
+  if (parseQuantity(spec.memory.size) <= 0) {
+    issues.push({ field: "spec.memory.size", message: "must be greater than 0" });
   }
   const seen = new Set<string>();
   spec.blockDeviceRefs.forEach(({ kind, name }, index) => {

@@ -38,7 +38,10 @@ export interface ImageImportProgress {
 export interface ImageStore extends AsyncDisposable {
   open(options?: { readonly signal?: AbortSignal }): Promise<void>;
 
-  /** Fetches an image, checks it and keeps it. Gives back what is there when the same source was imported before. */
+  /**
+   * Fetches an image, checks it and keeps it. Gives back what is there when the same source was imported before; rejects
+   * with the code `IMAGE_CONFLICT` when the name has an image of another source.
+   */
   importImage(
     name: string,
     source: HttpImageSource,

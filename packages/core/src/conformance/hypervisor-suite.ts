@@ -298,9 +298,9 @@ const cases: readonly ConformanceCase<HypervisorFixture>[] = [
     id: "consoles/not-running",
     title: "a guest that does not run has no console",
     requires: ["consoles.serial"],
-    async run({ hypervisor, guest }) {
-      const { uid, incarnation } = await guest("web");
-      const opening = hypervisor.consoles?.openSerial({ uid, incarnation }, {});
+    async run(fixture) {
+      const { uid, incarnation } = await fixture.guest("web");
+      const opening = fixture.hypervisor.consoles?.openSerial({ uid, incarnation }, {});
       await assert.rejects(async () => opening, refusedWith("POLYVISOR_NOT_FOUND"));
     },
   },

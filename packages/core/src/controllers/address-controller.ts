@@ -193,12 +193,14 @@ export class AddressController implements RunnableController {
     this.#bound.delete(claim.metadata.uid);
   }
 
+  /** The VM that has the address: the one that had it before, as long as it wants it, else the first by name. */
   #user(claim: VirtualMachineIPAddress): string | undefined {
     const machines = this.#context.caches.of("VirtualMachine");
-    return machines
+    const names = machines
       .findBy(MACHINES_BY_ADDRESS, keyOf(claim.metadata))
       .map(({ metadata }) => metadata.name)
-      .sort()[0];
+      .sort();
+    return names.find((name) => name === claim.status?.virtualMachineName) ?? names[0];
   }
 
   async #write(claim: VirtualMachineIPAddress, binding: Binding): Promise<void> {

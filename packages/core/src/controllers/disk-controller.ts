@@ -55,8 +55,10 @@ export class DiskController implements RunnableController {
     caches.onChange("StorageClass", () => {
       for (const disk of disks.values()) if (disk.status?.phase !== "Ready") enqueue(disk);
     });
-    caches.onChange("VirtualMachine", ({ metadata, spec }) => {
-      for (const { name } of spec.blockDeviceRefs) {
+    caches.onChange("VirtualMachine", ({ metadata, spec, status }) => {
+      // A guest may have disks that its VM no longer names.
+      const attached = status?.guest?.appliedSpec?.blockDeviceRefs ?? [];
+      for (const { name } of [...spec.blockDeviceRefs, ...attached]) {
         this.#controller.enqueue(`${metadata.namespace}/${name}`);
       }
     });
@@ -79,8 +81,8 @@ export class DiskController implements RunnableController {
     }
     const source = this.#source(disk);
     const storageClass = this.#storageClass(disk);
-    const { conditions, ready } = judgeDisk(disk, source, storageClass);
     const storage = storageClass && this.#context.storages.of(storageClass);
+    const { conditions, ready } = judgeDisk(disk, source, storageClass, storage !== undefined);
     if (!ready || storageClass === undefined || storage === undefined) {
       await this.#jobs.stop(key);
       const failed = source.type === "image" && source.image?.status?.cdrom === true;

@@ -18,13 +18,14 @@ export interface DiskReadiness {
   readonly ready: boolean;
 }
 
-/** Judges source and storage class of a disk. */
+/** Judges source and storage class of a disk. `hasStorage` says whether there is a storage behind the class. */
 export function judgeDisk(
   disk: VirtualDisk,
   source: DiskSource,
   storageClass: StorageClass | undefined,
+  hasStorage: boolean,
 ): DiskReadiness {
-  const conditions = [judgeSource(disk, source), judgeStorageClass(disk, storageClass)];
+  const conditions = [judgeSource(disk, source), judgeStorageClass(disk, storageClass, hasStorage)];
   return { conditions, ready: conditions.every(({ status }) => status === "True") };
 }
 
@@ -51,7 +52,10 @@ function judgeSource(disk: VirtualDisk, source: DiskSource): ConditionInput {
       `spec.dataSource.objectRef: ${kind} "${name}" is an ISO image, and a disk cannot be made of one: choose a disk image.`,
     );
   }
-  if (image.status?.phase !== "Ready" || image.metadata.deletionTimestamp !== undefined) {
+  // An image that is being deleted waits for the disks that are being filled from it, and takes no others.
+  const deleting = image.metadata.deletionTimestamp !== undefined;
+  const usable = deleting ? disk.status?.phase === "Provisioning" : image.status?.phase === "Ready";
+  if (!usable) {
     return condition(
       type,
       "False",
@@ -65,8 +69,14 @@ function judgeSource(disk: VirtualDisk, source: DiskSource): ConditionInput {
 function judgeStorageClass(
   disk: VirtualDisk,
   storageClass: StorageClass | undefined,
+  hasStorage: boolean,
 ): ConditionInput {
-  if (storageClass) return condition("StorageClassReady", "True", "StorageClassReady");
+  if (storageClass && hasStorage)
+    return condition("StorageClassReady", "True", "StorageClassReady");
+  if (storageClass) {
+    const unknown = `StorageClass "${storageClass.metadata.name}" is of provisioner "${storageClass.provisioner}", and the platform has no storage of that name: add that storage or choose another class.`;
+    return condition("StorageClassReady", "False", "StorageClassNotReady", unknown);
+  }
   const name = disk.spec.persistentVolumeClaim?.storageClassName;
   const message =
     name === undefined

@@ -4,8 +4,9 @@ import type { ImageStore } from "../backend/image-store.ts";
 import type { Storage, VolumeState } from "../backend/storage.ts";
 import type { Clock } from "../util/clock.ts";
 import { messageOf, PolyvisorError } from "../util/errors.ts";
+import { throttled } from "../util/throttle.ts";
 import { type DiskSource, planSize } from "./disk-plan.ts";
-import { importHttpImage } from "./image-import.ts";
+import { importHttpImage, PROGRESS_INTERVAL } from "./image-import.ts";
 import { withRetries } from "./retry.ts";
 
 /** How far a disk has come, and what held it up. */
@@ -101,17 +102,12 @@ async function makeVolume(
   const volume = await storage.createVolume(spec, signal);
   if (stream === undefined) return volume;
   const share = source.type === "http" ? 0.5 : 1;
-  let reported = -1;
+  const onProgress = throttled<number>(order.clock, PROGRESS_INTERVAL, (bytes) => {
+    const filled = (100 * bytes) / Math.max(stream.sizeBytes, 1);
+    report({ percent: (1 - share) * 100 + share * filled });
+  });
   try {
-    await storage.content.fill(name, stream, {
-      signal,
-      onProgress: (bytes) => {
-        const step = Math.floor((1000 * bytes) / Math.max(stream.sizeBytes, 1));
-        if (step === reported) return;
-        reported = step;
-        report({ percent: (1 - share) * 100 + (share * step) / 10 });
-      },
-    });
+    await storage.content.fill(name, stream, { signal, onProgress });
   } catch (error) {
     // Best effort: when this fails too, the next attempt or the deletion of the disk removes the volume.
     await storage.deleteVolume(name, AbortSignal.timeout(5_000)).catch(() => {});

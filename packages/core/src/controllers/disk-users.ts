@@ -16,6 +16,12 @@ export function holdsDisks(vm: VirtualMachine): boolean {
   return state !== undefined && state !== "Stopped";
 }
 
+/** True while a VM has, or may have, a guest that uses the disk. What a VM names now may differ from what its guest has. */
+export function holdsDisk(vm: VirtualMachine, diskName: string): boolean {
+  const refs = vm.status?.guest?.appliedSpec?.blockDeviceRefs;
+  return holdsDisks(vm) && (refs === undefined || refs.some(({ name }) => name === diskName));
+}
+
 /**
  * Who uses a disk: the VMs that name it, sorted, of which one at most holds it. The one that held it keeps it until it
  * has stopped.
@@ -40,14 +46,14 @@ async function holderOf(store: ResourceStore, disk: VirtualDisk): Promise<string
     name,
     ...(namespace !== undefined && { namespace }),
   });
-  return vm !== undefined && holdsDisks(vm) ? name : undefined;
+  return vm !== undefined && holdsDisk(vm, disk.metadata.name) ? name : undefined;
 }
 
 /**
  * Makes a VM the holder of a disk. To be called when the VM's record already says that it is starting: a holder whose
  * guest is stopped loses its disks again.
  *
- * @throws `POLYVISOR_REFUSED` when another VM holds it, `POLYVISOR_CONFLICT` when the disk changed meanwhile.
+ * @throws `POLYVISOR_REFUSED` when another VM holds it or it is being deleted, `POLYVISOR_CONFLICT` when the disk changed meanwhile.
  */
 export async function claimDisk(
   store: ResourceStore,
@@ -59,6 +65,12 @@ export async function claimDisk(
   const holder = await holderOf(store, disk);
   const { name } = vm.metadata;
   if (holder === name) return;
+  if (disk.metadata.deletionTimestamp !== undefined) {
+    throw new PolyvisorError(
+      "POLYVISOR_REFUSED",
+      `VirtualDisk "${disk.metadata.name}" is being deleted: name another disk`,
+    );
+  }
   if (holder !== undefined) {
     throw new PolyvisorError(
       "POLYVISOR_REFUSED",

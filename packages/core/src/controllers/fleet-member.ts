@@ -80,8 +80,9 @@ export class FleetMember {
   async follow(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
+      const round = new AbortController();
       try {
-        const events = this.hypervisor.watch(signal);
+        const events = this.hypervisor.watch(AbortSignal.any([signal, round.signal]));
         await this.refresh(signal);
         failures = 0;
         for await (const event of events) {
@@ -104,6 +105,7 @@ export class FleetMember {
       } catch (error) {
         this.#report(error, signal);
       }
+      round.abort();
       failures += 1;
       await sleep(this.#clock, backoffDelay(failures), signal).catch(() => {});
     }

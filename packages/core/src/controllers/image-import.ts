@@ -1,7 +1,8 @@
 import type { HttpDataSource } from "../api/data-source.ts";
-import type { ImageInfo, ImageStore } from "../backend/image-store.ts";
+import type { ImageImportProgress, ImageInfo, ImageStore } from "../backend/image-store.ts";
 import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import { throttled } from "../util/throttle.ts";
 import { withRetries } from "./retry.ts";
 
 /** How far an import has come, and what held it up. */
@@ -12,6 +13,9 @@ export interface ImportProgress {
   /** The last failure, while waiting to try again. */
   readonly problem?: string;
 }
+
+/** Each report is a write of a status, so there are at most four a second; in milliseconds. */
+export const PROGRESS_INTERVAL = 250;
 
 /** Takes an image in over HTTP, with retries. */
 export function importHttpImage(
@@ -31,25 +35,31 @@ export function importHttpImage(
     ...(checksum && { checksum }),
     ...(caBundle !== undefined && { caBundle: Buffer.from(caBundle, "base64").toString() }),
   };
-  let reported = -1;
-  return withRetries(
-    () =>
-      imageStore.importImage(name, wanted, {
-        signal,
-        onProgress: ({ receivedBytes, totalBytes, bytesPerSecond }) => {
-          // The status is written for every report, so a step of a tenth of a per cent is the finest.
-          const step = totalBytes ? Math.floor((1000 * receivedBytes) / totalBytes) : 0;
-          if (step === reported) return;
-          reported = step;
-          report({ ...(totalBytes && { percent: step / 10 }), bytesPerSecond });
-        },
-      }),
-    {
-      clock,
-      signal,
-      onRetry: (error, pause) =>
-        report({ problem: `${messageOf(error)} (trying again in ${pause / 1000} s)` }),
-    },
+  const onProgress = throttled<ImageImportProgress>(clock, PROGRESS_INTERVAL, (progress) => {
+    const { receivedBytes, totalBytes, bytesPerSecond } = progress;
+    report({ ...(totalBytes && { percent: (100 * receivedBytes) / totalBytes }), bytesPerSecond });
+  });
+  const fetch = async (): Promise<ImageInfo> => {
+    try {
+      return await imageStore.importImage(name, wanted, { signal, onProgress });
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+      // The name is this resource's alone: what is there was imported before its source was changed.
+      await imageStore.delete(name, { signal });
+      return imageStore.importImage(name, wanted, { signal, onProgress });
+    }
+  };
+  return withRetries(fetch, {
+    clock,
+    signal,
+    onRetry: (error, pause) =>
+      report({ problem: `${messageOf(error)} (trying again in ${pause / 1000} s)` }),
+  });
+}
+
+function isConflict(error: unknown): boolean {
+  return (
+    typeof error === "object" && error !== null && Reflect.get(error, "code") === "IMAGE_CONFLICT"
   );
 }
 

@@ -1,4 +1,4 @@
-import { findCondition, mergeConditions } from "../api/conditions.ts";
+import { mergeConditions } from "../api/conditions.ts";
 import { keyOf } from "../api/meta.ts";
 import type { GuestRecord, VirtualMachine, VirtualMachineStatus } from "../api/virtual-machine.ts";
 import { recordObservation } from "../machine/guest-record.ts";
@@ -6,6 +6,7 @@ import { runningCondition, virtualMachinePhase } from "../machine/machine-condit
 import { decidePower, type PowerAction } from "../machine/power-decision.ts";
 import { waitingChanges } from "../machine/waiting-changes.ts";
 import { timestamp } from "../util/clock.ts";
+import { isPolyvisorError, messageOf } from "../util/errors.ts";
 import { jsonEquals } from "../util/json.ts";
 import { MACHINES_BY_ADDRESS } from "./address-controller.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
@@ -96,9 +97,28 @@ export class MachineController implements RunnableController {
     const parts = deleting
       ? undefined
       : await gatherMachineParts(asApplied(vm, record), this.#context);
-    const outcome = await this.#power.carryOut(action, { vm, record, parts, signal });
+    let outcome: MachineOutcome;
+    try {
+      outcome = await this.#power.carryOut(action, { vm, record, parts, signal });
+    } catch (error) {
+      if (!signal.aborted) await this.#writeProblem(vm, error, parts, action);
+      throw error;
+    }
     await this.#write(outcome, parts, action);
     return { requeueAfter: recheckAfter(action, outcome) };
+  }
+
+  /** Says why an action could not be carried out. What is known of the guest stays as the action has left it. */
+  async #writeProblem(
+    { metadata }: VirtualMachine,
+    error: unknown,
+    parts: MachineParts | undefined,
+    action: PowerAction,
+  ): Promise<void> {
+    if (isPolyvisorError(error, "POLYVISOR_CONFLICT")) return;
+    const vm = await this.#context.store.get("VirtualMachine", metadata);
+    if (vm === undefined) return;
+    await this.#write({ vm, record: vm.status?.guest, problem: messageOf(error) }, parts, action);
   }
 
   async #write(
@@ -126,7 +146,6 @@ export class MachineController implements RunnableController {
     );
     const active = record !== undefined && record.state !== "Stopped";
     const applied = record?.appliedSpec ?? vm.spec;
-    const startedAt = findCondition(conditions, "Running");
     const address = parts?.address;
     const claimName =
       address?.claimName ?? vm.status?.virtualMachineIPAddressName ?? ownClaimName(vm);
@@ -141,9 +160,7 @@ export class MachineController implements RunnableController {
         cpu: { cores: applied.cpu.cores, coreFraction: applied.cpu.coreFraction },
         memory: { size: applied.memory.size },
       },
-      ...(startedAt?.status === "True" && {
-        stats: { lastStartTime: startedAt.lastTransitionTime },
-      }),
+      ...(record?.state === "Running" && { stats: { lastStartTime: record.since } }),
       ...(record && { guest: record }),
       conditions,
       observedGeneration: generation,

@@ -10,6 +10,7 @@ import { type AddressRange, containingRange } from "../util/address-range.ts";
 import { isPolyvisorError } from "../util/errors.ts";
 import type { ControllerContext } from "./controller-context.ts";
 import { currentSettings } from "./current-settings.ts";
+import { holdsDisk } from "./disk-users.ts";
 
 /** What a VM needs from other resources, as far as it is there. */
 export interface MachineParts {
@@ -84,6 +85,10 @@ function findDisks(
       problems.push(
         `${field}: VirtualDisk "${name}" does not exist: create it or correct the name.`,
       );
+    } else if (holder === vm.metadata.name && holdsDisk(vm, name)) {
+      // It was Ready when the VM took it; should it be deleted since, it waits for the VM.
+    } else if (disk.metadata.deletionTimestamp !== undefined) {
+      problems.push(`${field}: VirtualDisk "${name}" is being deleted: name another disk.`);
     } else if (disk.status?.phase !== "Ready") {
       problems.push(
         `${field}: VirtualDisk "${name}" is ${disk.status?.phase ?? "Pending"}: waiting for it to be Ready.`,
@@ -181,6 +186,14 @@ async function findAddress(
     const message = `The address ${address} is in none of the configured ranges: add its range to spec.settings.virtualMachineCIDRs of ModuleConfig/virtualization.`;
     return {
       address: { claimName, address },
+      condition: notReady("VirtualMachineIPAddressNotReady", message),
+    };
+  }
+  // Of several VMs that name the address, the one that it is attached to may start.
+  if (user === undefined) {
+    const message = `The address ${address} is not attached to the VM yet: waiting for that.`;
+    return {
+      address: { claimName, address, range },
       condition: notReady("VirtualMachineIPAddressNotReady", message),
     };
   }

@@ -79,14 +79,26 @@ export class MachinePower {
     const { vm, record, signal } = input;
     const place = await this.#choosePlace(vm, parts, signal);
     if (place.host === undefined) return { vm, record, problem: place.message };
+    try {
+      return await this.#startAt(place.host, input, parts);
+    } finally {
+      this.#memory.cancel(vm.metadata.uid);
+    }
+  }
+
+  async #startAt(host: string, input: MachineCase, parts: MachineParts): Promise<MachineOutcome> {
+    const { vm, record, signal } = input;
     const former = record?.host;
-    if (former !== undefined && former !== place.host) {
+    if (former !== undefined && former !== host) {
       const { hypervisor } = this.#context.fleet.memberOf(former);
       await hypervisor.removeGuest(vm.metadata.uid, { host: former }, signal);
+      for (const disk of parts.disks) {
+        await this.#storageOf(disk).detach(volumeName(disk), former, signal);
+      }
     }
     const intent: GuestRecord = {
       incarnation: (record?.incarnation ?? 0) + 1,
-      host: place.host,
+      host,
       state: "Starting",
       since: timestamp(this.#context.clock),
       failures: record?.failures ?? 0,
@@ -98,7 +110,7 @@ export class MachinePower {
       observedGeneration: vm.metadata.generation,
       ...vm.status,
       phase: "Starting",
-      nodeName: place.host,
+      nodeName: host,
       guest: intent,
     } as const;
     const stored = await this.#context.store.updateStatus("VirtualMachine", { ...vm, status });
@@ -218,13 +230,17 @@ export class MachinePower {
       const { hosts } = volume;
       if (hosts) reaching = reaching?.filter((name) => hosts.includes(name)) ?? hosts;
     }
-    return decidePlacement({
-      memoryBytes: parseQuantity(vm.spec.memory.size),
+    const memoryBytes = parseQuantity(vm.spec.memory.size);
+    const place = decidePlacement({
+      memoryBytes,
       hosts: fleet.hosts(),
       promisedBytes: this.#memory.promisedBytes,
       reachingDisks: reaching,
       selectors: [vmClass?.spec.nodeSelector ?? {}, { matchLabels: vm.spec.nodeSelector ?? {} }],
     });
+    // At once: the next decision must count on it, and the cache does not show the start yet.
+    if (place.host !== undefined) this.#memory.reserve(vm.metadata.uid, place.host, memoryBytes);
+    return place;
   }
 
   async #fresh(disk: VirtualDisk): Promise<VirtualDisk> {
@@ -248,8 +264,11 @@ export class MachinePower {
   }
 }
 
-/** The VM as it was when the start was decided that is recorded: a start that is repeated asks for the same guest. */
+/**
+ * The VM as its guest was built, while there is one: a start that is repeated asks for the same guest, and a guest keeps
+ * its address until it has ended.
+ */
 export function asApplied(vm: VirtualMachine, record: GuestRecord | undefined): VirtualMachine {
-  const starting = record?.state === "Starting" && record.appliedSpec !== undefined;
-  return starting ? { ...vm, spec: record.appliedSpec } : vm;
+  const active = record !== undefined && record.state !== "Stopped";
+  return active && record.appliedSpec !== undefined ? { ...vm, spec: record.appliedSpec } : vm;
 }

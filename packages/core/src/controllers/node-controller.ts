@@ -3,6 +3,7 @@ import type { Node, NodeStatus } from "../api/kubernetes-kinds.ts";
 import { keyOf } from "../api/meta.ts";
 import type { HostState } from "../backend/hypervisor.ts";
 import { condition } from "../machine/machine-conditions.ts";
+import { nodeLabels } from "../machine/placement-decision.ts";
 import { timestamp } from "../util/clock.ts";
 import { jsonEquals } from "../util/json.ts";
 import { formatBytes } from "../util/quantity.ts";
@@ -44,7 +45,7 @@ export class NodeController implements RunnableController {
       if (node) await store.delete("Node", { name }, { uid: node.metadata.uid });
       return;
     }
-    const labels = { "kubernetes.io/hostname": name, ...host.labels };
+    const labels = nodeLabels(host);
     const kept =
       node ??
       (await store.create("Node", {

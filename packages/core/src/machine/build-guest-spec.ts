@@ -4,7 +4,7 @@ import type { ClassCpu, VirtualMachineClass } from "../api/virtual-machine-class
 import { cpuTopology, type VirtualMachine } from "../api/virtual-machine.ts";
 import type { BlockSource } from "../backend/block-source.ts";
 import type { GuestCpuModel, GuestSpec } from "../backend/guest-spec.ts";
-import { type AddressRange, gatewayOf, parseAddress } from "../util/address-range.ts";
+import { type AddressRange, gatewayOf, macAddressOf } from "../util/address-range.ts";
 import { parseQuantity } from "../util/quantity.ts";
 
 /** Everything that a guest is built from, looked up. */
@@ -29,7 +29,7 @@ export function buildGuestSpec(parts: GuestParts): GuestSpec {
     namespace,
     name,
     cpu: { ...cpuTopology(vm.spec.cpu.cores), model: cpuModel(vmClass.spec.cpu) },
-    memoryBytes: parseQuantity(vm.spec.memory.size),
+    memoryBytes: Math.ceil(parseQuantity(vm.spec.memory.size)),
     disks: disks.map(({ disk, source }, index) => ({
       name: `vd-${disk.metadata.name}`,
       serial: diskSerial(disk.metadata.uid),
@@ -38,7 +38,9 @@ export function buildGuestSpec(parts: GuestParts): GuestSpec {
       readOnly: false,
       bootOrder: index + 1,
     })),
-    interfaces: [{ cidr: range.cidr, gateway: gatewayOf(range), mac: macOf(address), address }],
+    interfaces: [
+      { cidr: range.cidr, gateway: gatewayOf(range), mac: macAddressOf(address), address },
+    ],
     ...(userData !== undefined && {
       cloudInit: {
         userData,
@@ -59,16 +61,6 @@ function cpuModel({ type, model = "", features = [] }: ClassCpu): GuestCpuModel 
     case "Features":
       return { mode: "features", features };
   }
-}
-
-/**
- * The MAC address that goes with a leased address: a locally administered prefix and the four bytes of the address, so
- * that it is as unique as the lease.
- */
-export function macOf(address: string): string {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(parseAddress(address) ?? 0);
-  return ["5e", "50", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
 }
 
 /** Guests read at most 20 characters of a serial number, so a uid does not fit. */

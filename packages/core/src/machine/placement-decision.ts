@@ -2,6 +2,11 @@ import { type LabelSelector, matchesLabels } from "../api/selectors.ts";
 import type { HostState } from "../backend/hypervisor.ts";
 import { formatBytesApproximately } from "../util/quantity.ts";
 
+/** The labels by which a host is chosen: its own, and its name as Kubernetes gives it to nodes. */
+export function nodeLabels({ name, labels }: HostState): Readonly<Record<string, string>> {
+  return { "kubernetes.io/hostname": name, ...labels };
+}
+
 /** What a place for a guest depends on. */
 export interface PlacementInputs {
   readonly memoryBytes: number;
@@ -29,7 +34,7 @@ export function decidePlacement(inputs: PlacementInputs): PlacementDecision {
       ? "does not answer"
       : reachingDisks && !reachingDisks.includes(host.name)
         ? "does not reach the disks"
-        : !selectors.every((selector) => matchesLabels(selector, host.labels))
+        : !selectors.every((selector) => matchesLabels(selector, nodeLabels(host)))
           ? "does not match the node selector"
           : free < memoryBytes
             ? `has ${formatBytesApproximately(Math.max(free, 0))} of memory left, and the VM needs ${formatBytesApproximately(memoryBytes)}`

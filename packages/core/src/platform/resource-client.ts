@@ -93,12 +93,16 @@ export class ResourceClient<K extends Kind> {
     for (;;) {
       const stored = await this.get(name, options);
       const patched = mergePatch(stored, patch) as Kinds[K];
-      const valid = this.#validate({
-        ...patched,
-        metadata: { ...patched.metadata, name },
-      } as never);
+      const { namespace, resourceVersion } = stored.metadata;
+      const metadata: ObjectMeta = {
+        ...patched.metadata,
+        name,
+        ...(namespace !== undefined && { namespace }),
+        resourceVersion,
+      };
+      const valid = this.#validate({ ...patched, metadata } as never);
       try {
-        return await this.#update(stored, valid, stored.metadata);
+        return await this.#update(stored, valid, metadata);
       } catch (error) {
         if (!isPolyvisorError(error, "POLYVISOR_CONFLICT")) throw error;
       }

@@ -90,7 +90,8 @@ function formatIssues(error: z.ZodError, prefix: readonly string[]): string[] {
     }
     if (issue.code === "invalid_key") return [`${at(issue.path)}: is not a valid key`];
     if (issue.code === "invalid_type") {
-      const missing = issue.input === undefined || /received undefined/.test(issue.message);
+      // The input itself is not among what an issue tells.
+      const missing = /received undefined/.test(issue.message);
       return [`${at(issue.path)}: ${missing ? `is missing (${issue.expected})` : issue.message}`];
     }
     return [`${at(issue.path)}: ${issue.message}`];

@@ -17,6 +17,7 @@ export type WaitGoal<R> =
 interface Observed {
   readonly phase?: string;
   readonly conditions?: readonly Condition[];
+  readonly observedGeneration?: number;
 }
 
 /** See `ResourceClient.waitFor`. With `deleted`, the resource is given back as it last was. */
@@ -75,7 +76,11 @@ export async function waitForResource<K extends Kind>(
 function isReached<R extends Resource>(resource: R, goal: WaitGoal<R>): boolean {
   if ("deleted" in goal) return false;
   if ("until" in goal) return goal.until(resource);
-  const { phase, conditions } = (resource.status ?? {}) as Observed;
+  const { phase, conditions, observedGeneration } = (resource.status ?? {}) as Observed;
+  // What was written last has not been looked at yet: the status is about something else.
+  if (observedGeneration !== undefined && observedGeneration < resource.metadata.generation) {
+    return false;
+  }
   if ("condition" in goal) return findCondition(conditions, goal.condition)?.status === "True";
   if (phase === "Failed" && goal.phase !== "Failed") {
     throw new PolyvisorError(
@@ -99,7 +104,7 @@ function describeGoal(goal: WaitGoal<never>): string {
 function describeState(resource: Resource | undefined): string {
   if (resource === undefined) return "It does not exist.";
   const { phase, conditions = [] } = (resource.status ?? {}) as Observed;
-  const reasons = conditions.filter(({ status, message }) => status !== "True" && message !== "");
+  const reasons = conditions.filter(({ message }) => message !== "");
   const lines = reasons.map(({ type, message }) => `${type}: ${message}`);
   return [`Its phase is ${phase ?? "not known yet"}.`, ...lines].join(" ");
 }

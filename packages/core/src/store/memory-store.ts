@@ -105,8 +105,9 @@ class MemoryStore implements ResourceStore {
     const { metadata, status: _, ...wanted } = resource as Resource;
     const { metadata: storedMetadata, status, ...before } = stored as Resource;
     const sameContent = jsonEquals(wanted, before);
+    const { deletionTimestamp: _deletion, ...wantedMetadata } = metadata;
     const nextMetadata: ObjectMeta = {
-      ...metadata,
+      ...wantedMetadata,
       uid: storedMetadata.uid,
       creationTimestamp: storedMetadata.creationTimestamp,
       ...(storedMetadata.deletionTimestamp && {

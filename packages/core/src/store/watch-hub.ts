@@ -27,6 +27,7 @@ export class WatchHub {
   /** Changes up to this revision are no longer kept. */
   #forgotten = 0;
   readonly #subscribers = new Map<Kind, Set<Subscriber>>();
+  #closed = false;
 
   constructor(options: { historySize: number; queueSize: number }) {
     this.#historySize = options.historySize;
@@ -79,7 +80,7 @@ export class WatchHub {
       }),
     };
     subscribers.add(subscriber);
-    if (options.signal?.aborted) onAbort();
+    if (options.signal?.aborted || this.#closed) onAbort();
     options.signal?.addEventListener("abort", onAbort, { once: true });
     for (const change of this.#history) {
       if (change.revision > since && change.kind === kind) deliver(subscriber, change);
@@ -88,6 +89,7 @@ export class WatchHub {
   }
 
   close(): void {
+    this.#closed = true;
     for (const subscribers of this.#subscribers.values()) {
       for (const { channel } of subscribers) channel.end();
     }

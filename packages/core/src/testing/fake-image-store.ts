@@ -11,10 +11,16 @@ export interface FakeImage {
   readonly until?: Promise<void>;
 }
 
+interface KnownImage {
+  readonly url: string;
+  readonly image: FakeImage;
+  readonly info: ImageInfo;
+}
+
 /** An image store in memory, for tests: what is at a URL is said beforehand. */
 export class FakeImageStore implements ImageStore {
   readonly #served = new Map<string, FakeImage | Error>();
-  readonly #images = new Map<string, { readonly image: FakeImage; readonly info: ImageInfo }>();
+  readonly #images = new Map<string, KnownImage>();
 
   /** Says what is at a URL: an image, or the error that its import ends with. */
   serve(url: string, content: FakeImage | Error): void {
@@ -34,6 +40,10 @@ export class FakeImageStore implements ImageStore {
     { signal, onProgress }: Parameters<ImageStore["importImage"]>[2],
   ): Promise<ImageInfo> {
     signal?.throwIfAborted();
+    const known = this.#images.get(name);
+    if (known?.url === url) return known.info;
+    if (known)
+      throw Object.assign(new Error(`image "${name}" is there`), { code: "IMAGE_CONFLICT" });
     const content = this.#served.get(url);
     if (content instanceof Error) throw content;
     if (content === undefined)
@@ -53,7 +63,7 @@ export class FakeImageStore implements ImageStore {
       storedBytes: virtualSizeBytes,
       sha256: "0".repeat(64),
     };
-    this.#images.set(name, { image: content, info });
+    this.#images.set(name, { url, image: content, info });
     return info;
   }
 

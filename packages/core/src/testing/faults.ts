@@ -33,8 +33,8 @@ export function withFaults<T extends object>(target: T): Faulty<T> {
     new Proxy(object, {
       get(inner, property) {
         const member: unknown = Reflect.get(inner, property, inner);
-        if (typeof member === "object" && member !== null && property === "content")
-          return wrap(member);
+        const facet = property === "content" || property === "consoles";
+        if (facet && typeof member === "object" && member !== null) return wrap(member);
         if (typeof member !== "function") return member;
         const method = member.bind(inner) as (...args: unknown[]) => unknown;
         // What gives back an iterable is not a promise and is left as it is.

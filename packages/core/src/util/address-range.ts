@@ -83,3 +83,18 @@ export function overlappingRanges(
   }
   return undefined;
 }
+
+/**
+ * The MAC address that goes with a leased address: a locally administered prefix and the four bytes of the address, so
+ * that it is as unique as the lease. The same in every place, so a network can be told of it before there is a guest.
+ */
+export function macAddressOf(address: string): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(parseAddress(address) ?? 0);
+  return ["5e", "50", ...Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))].join(":");
+}
+
+/** The addresses of a range that guests can have, from the lowest on. */
+export function* usableAddresses({ first, last }: AddressRange): Generator<string> {
+  for (let address = first + 2; address < last; address += 1) yield formatAddress(address);
+}

@@ -43,9 +43,12 @@ export function jsonEquals(left: unknown, right: unknown): boolean {
   }
   const a = left as Record<string, unknown>;
   const b = right as Record<string, unknown>;
+  // Own members only: a label may be called "constructor".
+  const member = (object: Record<string, unknown>, key: string): unknown =>
+    Object.hasOwn(object, key) ? object[key] : undefined;
   return (
-    Object.keys(a).every((key) => jsonEquals(a[key], b[key])) &&
-    Object.keys(b).every((key) => b[key] === undefined || a[key] !== undefined)
+    Object.keys(a).every((key) => jsonEquals(a[key], member(b, key))) &&
+    Object.keys(b).every((key) => b[key] === undefined || member(a, key) !== undefined)
   );
 }
 

@@ -5,7 +5,7 @@ import { PolyvisorError } from "./errors.ts";
  *
  * Source: the pattern of the DVP custom resource definitions, `spec.memory.size`.
  */
-export const QUANTITY_PATTERN: RegExp =
+const QUANTITY_PATTERN: RegExp =
   /^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$/;
 
 const FACTORS: Readonly<Record<string, number>> = {
@@ -33,12 +33,19 @@ const FACTORS: Readonly<Record<string, number>> = {
  */
 export function parseQuantity(text: string | number): number {
   if (typeof text === "number") return text;
-  if (!QUANTITY_PATTERN.test(text)) {
-    throw new PolyvisorError(
-      "POLYVISOR_INVALID",
-      `${JSON.stringify(text)} is not a quantity: write a number with an optional unit, such as 10Gi`,
-    );
-  }
+  if (isQuantity(text)) return valueOf(text);
+  throw new PolyvisorError(
+    "POLYVISOR_INVALID",
+    `${JSON.stringify(text)} is not a quantity: write a number with an optional unit, such as 10Gi`,
+  );
+}
+
+/** True for a quantity with a value. The pattern alone also takes exponents that have a fraction or are too large. */
+export function isQuantity(text: string): boolean {
+  return QUANTITY_PATTERN.test(text) && Number.isFinite(valueOf(text));
+}
+
+function valueOf(text: string): number {
   const unit = /[KMGTPE]i$|[numkMGTPE]$/.exec(text)?.[0];
   const factor = unit === undefined ? 1 : (FACTORS[unit] ?? 1);
   return Number(unit === undefined ? text : text.slice(0, -unit.length)) * factor;
