@@ -97,6 +97,23 @@ describe("the quickstart", () => {
     expect(await inventory(host)).toBe("");
   });
 
+  it("says how to remove everything from an existing daemon with --keep", { timeout }, async () => {
+    await using host = await startEmbeddedHost();
+    const { stdout, exitCode } = await host.run(
+      "/usr/bin/env",
+      [`PATH=${process.env["PATH"]}`, ...node, "--connect", "qemu:///system", "--keep"],
+      { environment: process.env },
+    );
+    expect(exitCode).toBe(0);
+    const said = /Remove it all: ([\s\S]+)$/.exec(stdout)?.[1] ?? "";
+    expect(await inventory(host)).not.toBe("");
+    for (const line of said.trim().split("\n")) {
+      const removed = await host.run("sh", ["-c", line.trim()]);
+      expect([line, removed.exitCode, removed.stderr]).toEqual([line, 0, ""]);
+    }
+    expect(await inventory(host)).toBe("");
+  });
+
   it("removes what it made when it is interrupted", { timeout }, async () => {
     const { code, output, errors } = await runQuickstart([], { interruptAt: /The serial console/ });
     expect(code).toBe(1);

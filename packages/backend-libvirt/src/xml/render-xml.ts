@@ -1,7 +1,7 @@
 import { DOMImplementation, type Document, type Element, XMLSerializer } from "@xmldom/xmldom";
 
 /** Attributes of an element; those that are undefined are left out. */
-export type XmlAttributes = Readonly<Record<string, string | number | undefined>>;
+type XmlAttributes = Readonly<Record<string, string | number | undefined>>;
 
 /** An element: its name, attributes and children. Children that are undefined are left out. */
 export type XmlNode = readonly [

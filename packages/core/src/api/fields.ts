@@ -13,21 +13,3 @@ export const quantity: z.ZodType<string, string | number> = z
 
 /** Text that must not be empty. */
 export const nonEmpty: z.ZodString = z.string().min(1);
-
-/** Placement of a VM on nodes that tolerate a taint. Source: Kubernetes `core/v1` `Toleration`. */
-export interface Toleration {
-  readonly key?: string;
-  readonly operator?: "Exists" | "Equal";
-  readonly value?: string;
-  readonly effect?: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
-  readonly tolerationSeconds?: number;
-}
-
-/** {@link Toleration} as users write it. */
-export const tolerationSchema: z.ZodType<Toleration> = z.strictObject({
-  key: z.string().exactOptional(),
-  operator: z.enum(["Exists", "Equal"]).exactOptional(),
-  value: z.string().exactOptional(),
-  effect: z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]).exactOptional(),
-  tolerationSeconds: z.int().exactOptional(),
-});

@@ -87,7 +87,7 @@ const labelKey = z
   );
 
 /** A name as Kubernetes allows it. Source: RFC 1123 as in Kubernetes "Object Names and IDs". */
-export const resourceName: z.ZodString = z
+const resourceName: z.ZodString = z
   .string()
   .min(1)
   .max(253)

@@ -38,7 +38,7 @@ export interface VirtualMachineClassStatus {
 }
 
 /** Marks the class that VMs get that name none. */
-export const DEFAULT_CLASS_ANNOTATION: string = `virtualmachineclass.${GROUP}/is-default-class`;
+const DEFAULT_CLASS_ANNOTATION = `virtualmachineclass.${GROUP}/is-default-class`;
 
 function admitClass(
   next: VirtualMachineClass,

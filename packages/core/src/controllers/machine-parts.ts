@@ -85,8 +85,9 @@ function findDisks(
       problems.push(
         `${field}: VirtualDisk "${name}" does not exist: create it or correct the name.`,
       );
-    } else if (holder === vm.metadata.name && holdsDisk(vm, name)) {
-      // It was Ready when the VM took it; should it be deleted since, it waits for the VM.
+    } else if (holder !== undefined && holdsDisk(vm, name)) {
+      // It was Ready when the VM took it; should it be deleted since, it waits for the VM. A start that has not come to
+      // take it finds out that another VM has it, and is given up instead of waiting with the disks that it has.
     } else if (disk.metadata.deletionTimestamp !== undefined) {
       problems.push(`${field}: VirtualDisk "${name}" is being deleted: name another disk.`);
     } else if (disk.status?.phase !== "Ready") {

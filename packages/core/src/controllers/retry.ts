@@ -5,7 +5,7 @@ const ATTEMPTS = 5;
 const FIRST_PAUSE = 2_000;
 
 /** True for an error that says of itself that the same can succeed later. */
-export function isRetryable(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   return typeof error === "object" && error !== null && Reflect.get(error, "retryable") === true;
 }
 
