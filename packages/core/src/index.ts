@@ -5,7 +5,7 @@ export type {
   HttpDataSource,
   ObjectRefDataSource,
 } from "./api/data-source.ts";
-export type { Kind, Kinds } from "./api/kinds.ts";
+export type { Kind, KindInputs, Kinds } from "./api/kinds.ts";
 export type { Node, NodeStatus, Secret, StorageClass } from "./api/kubernetes-kinds.ts";
 export type { ObjectMeta, ObjectMetaInput, OwnerReference, Resource } from "./api/meta.ts";
 export type { ModuleConfig, ModuleSettings } from "./api/module-config.ts";
@@ -84,8 +84,8 @@ export type {
 export { createPlatform, type PlatformOptions } from "./platform/create-platform.ts";
 export type { AppliedResource, Platform } from "./platform/platform.ts";
 export type {
-  AnyManifest,
   Applied,
+  ManifestOf,
   MergePatch,
   NamespaceOptions,
   ResourceClient,

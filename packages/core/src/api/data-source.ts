@@ -34,13 +34,13 @@ export interface DataSource {
 const URL_PATTERN =
   /^http[s]?:\/\/(?:[a-zA-Z]|[0-9]|[$-_@.&+]|[!*(),]|(?:%[0-9a-fA-F][0-9a-fA-F]))+$/;
 
-function hexDigits(count: number): z.ZodType<string> {
+function hexDigits(count: number): z.ZodString {
   return z
     .string()
     .regex(new RegExp(`^[0-9a-fA-F]{${count}}$`), `must be ${count} hexadecimal digits`);
 }
 
-const httpSchema: z.ZodType<HttpDataSource> = z.strictObject({
+const httpSchema: z.ZodType<HttpDataSource, HttpDataSource> = z.strictObject({
   url: z.string().regex(URL_PATTERN, "must be an http:// or https:// URL"),
   checksum: z
     .strictObject({
@@ -54,7 +54,7 @@ const httpSchema: z.ZodType<HttpDataSource> = z.strictObject({
 });
 
 /** {@link DataSource} as users write it. */
-export const dataSourceSchema: z.ZodType<DataSource> = z.strictObject({
+export const dataSourceSchema: z.ZodType<DataSource, DataSource> = z.strictObject({
   type: z.enum(["HTTP", "ObjectRef"]),
   http: httpSchema.exactOptional(),
   objectRef: z

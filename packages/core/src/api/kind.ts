@@ -31,7 +31,7 @@ export interface AdmissionContext<R> {
 }
 
 /** Everything that the platform knows about a kind. One file of `api/` each. */
-export interface KindDefinition<R extends Resource, Input = unknown> {
+export interface KindDefinition<R extends Resource, Input = never> {
   readonly apiVersion: string;
   /** Older or newer versions that are accepted and stored as `apiVersion`. */
   readonly servedVersions?: readonly string[];
@@ -52,6 +52,11 @@ export interface KindDefinition<R extends Resource, Input = unknown> {
   /** Columns after NAME; AGE is added at the end. */
   readonly columns: readonly PrinterColumn<R>[];
 }
+
+/** `T`, of which the members `K` may be left out: they have defaults. */
+export type Defaulted<T, K extends keyof T> = Omit<T, K> & {
+  readonly [Member in K]?: T[Member] | undefined;
+};
 
 /** What a user sends for kind `R`: metadata without bookkeeping, and fields that have a default may be left out. */
 export type Manifest<Kind extends string, Input> = {

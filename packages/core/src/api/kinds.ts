@@ -1,29 +1,44 @@
 import type { KindDefinition } from "./kind.ts";
 import {
   type Node,
+  type NodeInput,
   NODE,
   type Secret,
+  type SecretInput,
   SECRET,
   STORAGE_CLASS,
   type StorageClass,
+  type StorageClassInput,
 } from "./kubernetes-kinds.ts";
 import type { Resource } from "./meta.ts";
-import { MODULE_CONFIG, type ModuleConfig } from "./module-config.ts";
-import { VIRTUAL_DISK, type VirtualDisk } from "./virtual-disk.ts";
+import { MODULE_CONFIG, type ModuleConfig, type ModuleConfigInput } from "./module-config.ts";
+import { VIRTUAL_DISK, type VirtualDisk, type VirtualDiskInput } from "./virtual-disk.ts";
 import {
   CLUSTER_VIRTUAL_IMAGE,
   type ClusterVirtualImage,
+  type ClusterVirtualImageInput,
   VIRTUAL_IMAGE,
   type VirtualImage,
+  type VirtualImageInput,
 } from "./virtual-image.ts";
-import { VIRTUAL_MACHINE_CLASS, type VirtualMachineClass } from "./virtual-machine-class.ts";
+import {
+  VIRTUAL_MACHINE_CLASS,
+  type VirtualMachineClass,
+  type VirtualMachineClassInput,
+} from "./virtual-machine-class.ts";
 import {
   VIRTUAL_MACHINE_IP_ADDRESS,
   VIRTUAL_MACHINE_IP_ADDRESS_LEASE,
   type VirtualMachineIPAddress,
+  type VirtualMachineIPAddressInput,
   type VirtualMachineIPAddressLease,
+  type VirtualMachineIPAddressLeaseInput,
 } from "./virtual-machine-ip-address.ts";
-import { VIRTUAL_MACHINE, type VirtualMachine } from "./virtual-machine.ts";
+import {
+  VIRTUAL_MACHINE,
+  type VirtualMachine,
+  type VirtualMachineInput,
+} from "./virtual-machine.ts";
 
 /** Every kind by its name. */
 export interface Kinds {
@@ -40,11 +55,26 @@ export interface Kinds {
   readonly VirtualMachineIPAddressLease: VirtualMachineIPAddressLease;
 }
 
+/** What users write of each kind, besides `apiVersion`, `kind` and `metadata`. */
+export interface KindInputs {
+  readonly ClusterVirtualImage: ClusterVirtualImageInput;
+  readonly ModuleConfig: ModuleConfigInput;
+  readonly Node: NodeInput;
+  readonly Secret: SecretInput;
+  readonly StorageClass: StorageClassInput;
+  readonly VirtualDisk: VirtualDiskInput;
+  readonly VirtualImage: VirtualImageInput;
+  readonly VirtualMachine: VirtualMachineInput;
+  readonly VirtualMachineClass: VirtualMachineClassInput;
+  readonly VirtualMachineIPAddress: VirtualMachineIPAddressInput;
+  readonly VirtualMachineIPAddressLease: VirtualMachineIPAddressLeaseInput;
+}
+
 /** The name of a kind. */
 export type Kind = keyof Kinds;
 
 /** The definitions of all kinds. */
-export const KINDS: { readonly [K in Kind]: KindDefinition<Kinds[K]> } = {
+export const KINDS: { readonly [K in Kind]: KindDefinition<Kinds[K], KindInputs[K]> } = {
   ClusterVirtualImage: CLUSTER_VIRTUAL_IMAGE,
   ModuleConfig: MODULE_CONFIG,
   Node: NODE,

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Condition } from "./conditions.ts";
-import type { KindDefinition } from "./kind.ts";
+import type { Defaulted, KindDefinition } from "./kind.ts";
 import type { Resource } from "./meta.ts";
 
 /** A host that guests run on, as its hypervisor reports it. Source: Kubernetes `core/v1` `Node`. */
@@ -8,6 +8,11 @@ export interface Node extends Resource {
   readonly kind: "Node";
   readonly spec: Readonly<Record<string, never>>;
   readonly status?: NodeStatus;
+}
+
+/** What is written of a {@link Node}. */
+export interface NodeInput {
+  readonly spec?: Readonly<Record<string, never>> | undefined;
 }
 
 /** What a hypervisor reports of a host. */
@@ -25,7 +30,7 @@ export interface NodeStatus {
 }
 
 /** The kind {@link Node}. */
-export const NODE: KindDefinition<Node> = {
+export const NODE: KindDefinition<Node, NodeInput> = {
   apiVersion: "v1",
   kind: "Node",
   plural: "nodes",
@@ -56,12 +61,22 @@ export interface Secret extends Resource {
   readonly data: Readonly<Record<string, string>>;
 }
 
+/** What a user writes of a {@link Secret}. */
+export interface SecretInput {
+  /** Default `Opaque`. */
+  readonly type?: string | undefined;
+  /** Values in base64. */
+  readonly data?: Readonly<Record<string, string>> | undefined;
+  /** Values as they are; they win over those in `data`. */
+  readonly stringData?: Readonly<Record<string, string>>;
+}
+
 const secretKey = z
   .string()
   .regex(/^[-._a-zA-Z0-9]+$/, "must consist of letters, digits, '-', '_' or '.'");
 
 /** The kind {@link Secret}. Values given in `stringData` are kept in `data`. */
-export const SECRET: KindDefinition<Secret> = {
+export const SECRET: KindDefinition<Secret, SecretInput> = {
   apiVersion: "v1",
   kind: "Secret",
   plural: "secrets",
@@ -95,11 +110,17 @@ export interface StorageClass extends Resource {
   readonly reclaimPolicy: "Delete" | "Retain";
 }
 
+/** What an administrator writes of a {@link StorageClass}. */
+export type StorageClassInput = Defaulted<
+  Pick<StorageClass, "provisioner" | "volumeBindingMode" | "reclaimPolicy">,
+  "volumeBindingMode" | "reclaimPolicy"
+>;
+
 /** Marks the storage class that disks get that name none. */
 export const DEFAULT_STORAGE_CLASS_ANNOTATION = "storageclass.kubernetes.io/is-default-class";
 
 /** The kind {@link StorageClass}. */
-export const STORAGE_CLASS: KindDefinition<StorageClass> = {
+export const STORAGE_CLASS: KindDefinition<StorageClass, StorageClassInput> = {
   apiVersion: "storage.k8s.io/v1",
   kind: "StorageClass",
   plural: "storageclasses",

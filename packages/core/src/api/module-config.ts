@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { type AddressRange, overlappingRanges, parseRange } from "../util/address-range.ts";
 import { messageOf } from "../util/errors.ts";
-import type { AdmissionIssue, KindDefinition } from "./kind.ts";
+import type { AdmissionIssue, Defaulted, KindDefinition } from "./kind.ts";
 import type { Resource } from "./meta.ts";
 
 /** The name of the one {@link ModuleConfig} that the platform follows. */
@@ -25,6 +25,19 @@ export interface ModuleSettings {
   readonly virtualMachineCIDRs: readonly string[];
 }
 
+/** What an administrator writes of {@link ModuleSettings}. */
+export type ModuleSettingsInput = Defaulted<ModuleSettings, "virtualMachineCIDRs"> &
+  Readonly<Record<string, unknown>>;
+
+/** What an administrator writes of a {@link ModuleConfig}. */
+export interface ModuleConfigInput {
+  readonly spec: {
+    readonly enabled?: boolean | undefined;
+    readonly version?: number | undefined;
+    readonly settings: ModuleSettingsInput;
+  };
+}
+
 const otherSettings = [
   "dvcr",
   "virtualDisks",
@@ -39,7 +52,7 @@ const otherSettings = [
   "logFormat",
 ] as const;
 
-const settingsSchema: z.ZodType<ModuleSettings> = z.strictObject({
+const settingsSchema: z.ZodType<ModuleSettings, ModuleSettingsInput> = z.strictObject({
   virtualMachineCIDRs: z.array(z.string()).default([]),
   ...Object.fromEntries(otherSettings.map((name) => [name, z.unknown().optional()])),
 });
@@ -66,7 +79,7 @@ function admitModuleConfig({ spec }: ModuleConfig): AdmissionIssue[] {
 }
 
 /** The kind {@link ModuleConfig}. */
-export const MODULE_CONFIG: KindDefinition<ModuleConfig> = {
+export const MODULE_CONFIG: KindDefinition<ModuleConfig, ModuleConfigInput> = {
   apiVersion: "deckhouse.io/v1alpha1",
   kind: "ModuleConfig",
   plural: "moduleconfigs",

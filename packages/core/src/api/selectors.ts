@@ -14,7 +14,7 @@ export interface LabelSelector {
 }
 
 /** {@link LabelSelector} as users write it. */
-export const labelSelectorSchema: z.ZodType<LabelSelector> = z.strictObject({
+export const labelSelectorSchema: z.ZodType<LabelSelector, LabelSelector> = z.strictObject({
   matchLabels: z.record(z.string(), z.string()).exactOptional(),
   matchExpressions: z
     .array(

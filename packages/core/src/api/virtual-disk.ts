@@ -26,6 +26,18 @@ export interface VirtualDiskSpec {
   };
 }
 
+/** What a user writes of a {@link VirtualDisk}. */
+export interface VirtualDiskInput {
+  readonly spec?:
+    | (Omit<VirtualDiskSpec, "persistentVolumeClaim"> & {
+        readonly persistentVolumeClaim?: {
+          readonly size?: string | number;
+          readonly storageClassName?: string;
+        };
+      })
+    | undefined;
+}
+
 /** What is known about a {@link VirtualDisk}. */
 export interface VirtualDiskStatus {
   readonly phase: "Pending" | "Provisioning" | "Ready" | "Failed" | "Terminating" | "PVCLost";
@@ -87,7 +99,7 @@ function admitChangeOfReadyDisk(previous: VirtualDisk, next: VirtualDisk): Admis
 }
 
 /** The kind {@link VirtualDisk}. */
-export const VIRTUAL_DISK: KindDefinition<VirtualDisk> = {
+export const VIRTUAL_DISK: KindDefinition<VirtualDisk, VirtualDiskInput> = {
   apiVersion: V1ALPHA2,
   kind: "VirtualDisk",
   plural: "virtualdisks",

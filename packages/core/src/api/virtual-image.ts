@@ -2,7 +2,13 @@ import * as z from "zod";
 import { jsonEquals } from "../util/json.ts";
 import type { Condition } from "./conditions.ts";
 import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
-import type { AdmissionContext, AdmissionIssue, KindDefinition, PrinterColumn } from "./kind.ts";
+import type {
+  Defaulted,
+  AdmissionContext,
+  AdmissionIssue,
+  KindDefinition,
+  PrinterColumn,
+} from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
 
 /** What {@link VirtualImage} and {@link ClusterVirtualImage} report. */
@@ -41,6 +47,11 @@ export interface VirtualImageSpec {
   readonly dataSource: DataSource;
 }
 
+/** What a user writes of a {@link VirtualImage}. */
+export interface VirtualImageInput {
+  readonly spec: Defaulted<VirtualImageSpec, "storage">;
+}
+
 /** A read-only image for the disks of every namespace. */
 export interface ClusterVirtualImage extends Resource {
   readonly kind: "ClusterVirtualImage";
@@ -51,6 +62,11 @@ export interface ClusterVirtualImage extends Resource {
 /** What a user wants of a {@link ClusterVirtualImage}. */
 export interface ClusterVirtualImageSpec {
   readonly dataSource: DataSource;
+}
+
+/** What a user writes of a {@link ClusterVirtualImage}. */
+export interface ClusterVirtualImageInput {
+  readonly spec: ClusterVirtualImageSpec;
 }
 
 /** Either kind of image. */
@@ -87,7 +103,7 @@ function admitImage(
 }
 
 /** The kind {@link VirtualImage}. */
-export const VIRTUAL_IMAGE: KindDefinition<VirtualImage> = {
+export const VIRTUAL_IMAGE: KindDefinition<VirtualImage, VirtualImageInput> = {
   apiVersion: V1ALPHA2,
   kind: "VirtualImage",
   plural: "virtualimages",
@@ -108,13 +124,14 @@ export const VIRTUAL_IMAGE: KindDefinition<VirtualImage> = {
 };
 
 /** The kind {@link ClusterVirtualImage}. */
-export const CLUSTER_VIRTUAL_IMAGE: KindDefinition<ClusterVirtualImage> = {
-  apiVersion: V1ALPHA2,
-  kind: "ClusterVirtualImage",
-  plural: "clustervirtualimages",
-  shortNames: ["cvi"],
-  namespaced: false,
-  schema: z.strictObject({ spec: z.strictObject({ dataSource: dataSourceSchema }) }),
-  admit: admitImage,
-  columns,
-};
+export const CLUSTER_VIRTUAL_IMAGE: KindDefinition<ClusterVirtualImage, ClusterVirtualImageInput> =
+  {
+    apiVersion: V1ALPHA2,
+    kind: "ClusterVirtualImage",
+    plural: "clustervirtualimages",
+    shortNames: ["cvi"],
+    namespaced: false,
+    schema: z.strictObject({ spec: z.strictObject({ dataSource: dataSourceSchema }) }),
+    admit: admitImage,
+    columns,
+  };

@@ -29,6 +29,11 @@ export interface VirtualMachineClassSpec {
   readonly nodeSelector?: LabelSelector;
 }
 
+/** What an administrator writes of a {@link VirtualMachineClass}. */
+export interface VirtualMachineClassInput {
+  readonly spec: VirtualMachineClassSpec;
+}
+
 /** What is known about a {@link VirtualMachineClass}. */
 export interface VirtualMachineClassStatus {
   readonly phase: "Pending" | "Ready" | "Terminating";
@@ -70,29 +75,30 @@ function admitClass(
 }
 
 /** The kind {@link VirtualMachineClass}. */
-export const VIRTUAL_MACHINE_CLASS: KindDefinition<VirtualMachineClass> = {
-  apiVersion: V1ALPHA2,
-  servedVersions: [`${GROUP}/v1alpha3`],
-  kind: "VirtualMachineClass",
-  plural: "virtualmachineclasses",
-  shortNames: ["vmc", "vmclass"],
-  namespaced: false,
-  schema: z.strictObject({
-    spec: z.strictObject({
-      cpu: z.strictObject({
-        type: z.enum(["Host", "HostPassthrough", "Model", "Features"]),
-        model: nonEmpty.exactOptional(),
-        features: z.array(nonEmpty).min(1).exactOptional(),
+export const VIRTUAL_MACHINE_CLASS: KindDefinition<VirtualMachineClass, VirtualMachineClassInput> =
+  {
+    apiVersion: V1ALPHA2,
+    servedVersions: [`${GROUP}/v1alpha3`],
+    kind: "VirtualMachineClass",
+    plural: "virtualmachineclasses",
+    shortNames: ["vmc", "vmclass"],
+    namespaced: false,
+    schema: z.strictObject({
+      spec: z.strictObject({
+        cpu: z.strictObject({
+          type: z.enum(["Host", "HostPassthrough", "Model", "Features"]),
+          model: nonEmpty.exactOptional(),
+          features: z.array(nonEmpty).min(1).exactOptional(),
+        }),
+        nodeSelector: labelSelectorSchema.exactOptional(),
       }),
-      nodeSelector: labelSelectorSchema.exactOptional(),
     }),
-  }),
-  admit: admitClass,
-  columns: [
-    { name: "Phase", value: (vmClass) => vmClass.status?.phase },
-    {
-      name: "IsDefault",
-      value: (vmClass) => vmClass.metadata.annotations?.[DEFAULT_CLASS_ANNOTATION],
-    },
-  ],
-};
+    admit: admitClass,
+    columns: [
+      { name: "Phase", value: (vmClass) => vmClass.status?.phase },
+      {
+        name: "IsDefault",
+        value: (vmClass) => vmClass.metadata.annotations?.[DEFAULT_CLASS_ANNOTATION],
+      },
+    ],
+  };

@@ -18,6 +18,11 @@ export interface VirtualMachineIPAddressSpec {
   readonly staticIP?: string;
 }
 
+/** What a user writes of a {@link VirtualMachineIPAddress}. */
+export interface VirtualMachineIPAddressInput {
+  readonly spec: VirtualMachineIPAddressSpec;
+}
+
 /** What is known about a {@link VirtualMachineIPAddress}. */
 export interface VirtualMachineIPAddressStatus {
   readonly phase: "Pending" | "Bound" | "Attached";
@@ -37,6 +42,11 @@ export interface VirtualMachineIPAddressLease extends Resource {
 /** Who holds a lease. The name is absent while it is kept for its namespace after its holder is gone. */
 export interface VirtualMachineIPAddressLeaseSpec {
   readonly virtualMachineIPAddressRef?: { readonly name?: string; readonly namespace: string };
+}
+
+/** What is written of a {@link VirtualMachineIPAddressLease}. */
+export interface VirtualMachineIPAddressLeaseInput {
+  readonly spec?: VirtualMachineIPAddressLeaseSpec | undefined;
 }
 
 /** What is known about a {@link VirtualMachineIPAddressLease}. */
@@ -136,7 +146,10 @@ async function admitAddress(
 }
 
 /** The kind {@link VirtualMachineIPAddress}. */
-export const VIRTUAL_MACHINE_IP_ADDRESS: KindDefinition<VirtualMachineIPAddress> = {
+export const VIRTUAL_MACHINE_IP_ADDRESS: KindDefinition<
+  VirtualMachineIPAddress,
+  VirtualMachineIPAddressInput
+> = {
   apiVersion: V1ALPHA2,
   kind: "VirtualMachineIPAddress",
   plural: "virtualmachineipaddresses",
@@ -157,7 +170,10 @@ export const VIRTUAL_MACHINE_IP_ADDRESS: KindDefinition<VirtualMachineIPAddress>
 };
 
 /** The kind {@link VirtualMachineIPAddressLease}. */
-export const VIRTUAL_MACHINE_IP_ADDRESS_LEASE: KindDefinition<VirtualMachineIPAddressLease> = {
+export const VIRTUAL_MACHINE_IP_ADDRESS_LEASE: KindDefinition<
+  VirtualMachineIPAddressLease,
+  VirtualMachineIPAddressLeaseInput
+> = {
   apiVersion: V1ALPHA2,
   kind: "VirtualMachineIPAddressLease",
   plural: "virtualmachineipaddressleases",

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { parseQuantity } from "../util/quantity.ts";
 import type { Condition } from "./conditions.ts";
 import { nonEmpty, quantity } from "./fields.ts";
-import type { AdmissionIssue, KindDefinition } from "./kind.ts";
+import type { AdmissionIssue, Defaulted, KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
 
 /** When a VM runs. Source: the DVP user guide, "Run policy". */
@@ -57,6 +57,29 @@ export interface VirtualMachineSpec {
   /** Changes of a running VM wait for its next start. */
   readonly disruptions: { readonly restartApprovalMode?: "Manual" };
 }
+
+/** What a user writes of a {@link VirtualMachine}. */
+export interface VirtualMachineInput {
+  readonly spec: Defaulted<
+    Omit<VirtualMachineSpec, "cpu" | "memory" | "provisioning" | "disruptions">,
+    | "runPolicy"
+    | "terminationGracePeriodSeconds"
+    | "enableParavirtualization"
+    | "osType"
+    | "bootloader"
+    | "liveMigrationPolicy"
+  > & {
+    readonly cpu: Defaulted<VirtualMachineSpec["cpu"], "coreFraction">;
+    readonly memory: { readonly size: string | number };
+    readonly provisioning?: ProvisioningInput;
+    readonly disruptions?: { readonly restartApprovalMode?: "Manual" | undefined } | undefined;
+  };
+}
+
+/** What a user writes of {@link Provisioning}. */
+export type ProvisioningInput = Omit<Provisioning, "userDataRef"> & {
+  readonly userDataRef?: { readonly kind?: "Secret" | undefined; readonly name: string };
+};
 
 /** Phases of a VM. */
 export type VirtualMachinePhase =
@@ -127,7 +150,7 @@ function onlyYet<T extends string | true>(value: T): z.ZodDefault<z.ZodLiteral<T
     .default(value as never);
 }
 
-const provisioningSchema: z.ZodType<Provisioning> = z.strictObject({
+const provisioningSchema: z.ZodType<Provisioning, ProvisioningInput> = z.strictObject({
   type: z.enum(["UserData", "UserDataRef"]),
   userData: z.string().exactOptional(),
   userDataRef: z
@@ -180,7 +203,7 @@ function admitVirtualMachine({ spec }: VirtualMachine): AdmissionIssue[] {
 }
 
 /** The kind {@link VirtualMachine}. */
-export const VIRTUAL_MACHINE: KindDefinition<VirtualMachine> = {
+export const VIRTUAL_MACHINE: KindDefinition<VirtualMachine, VirtualMachineInput> = {
   apiVersion: V1ALPHA2,
   kind: "VirtualMachine",
   plural: "virtualmachines",

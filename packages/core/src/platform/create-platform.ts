@@ -26,7 +26,7 @@ import { Container } from "./container.ts";
 import type { AppliedResource, Platform } from "./platform.ts";
 import { createPredefinedClasses } from "./predefined-classes.ts";
 import { readManifests } from "./read-manifests.ts";
-import { type AnyManifest, type Applied, ResourceClient } from "./resource-client.ts";
+import { type ManifestOf, type Applied, ResourceClient } from "./resource-client.ts";
 import { PARTS } from "./tokens.ts";
 import { validateManifest } from "./validate-manifest.ts";
 import { VirtualMachineClient } from "./virtual-machine-client.ts";
@@ -251,7 +251,7 @@ async function applyManifests(
       );
     }
     validateManifest(definition, manifest);
-    return { kind: definition.kind as Kind, manifest: manifest as AnyManifest<Kind> };
+    return { kind: definition.kind as Kind, manifest: manifest as ManifestOf<Kind> };
   });
   const applied: Applied<AppliedResource>[] = [];
   for (const { kind, manifest } of checked) applied.push(await client(kind).apply(manifest));

@@ -1,5 +1,5 @@
 import type { AdmissionContext, KindDefinition, Manifest } from "../api/kind.ts";
-import { type Kind, type Kinds, KINDS } from "../api/kinds.ts";
+import { type Kind, type KindInputs, type Kinds, KINDS } from "../api/kinds.ts";
 import { DEFAULT_NAMESPACE, keyOf, type ObjectMeta, type Resource } from "../api/meta.ts";
 import { leaseName } from "../api/virtual-machine-ip-address.ts";
 import { MODULE_CONFIG_NAME } from "../api/module-config.ts";
@@ -31,8 +31,8 @@ export interface Applied<R> {
   readonly operation: "created" | "configured" | "unchanged";
 }
 
-/** Any manifest of a kind: what is wrong with it is found when it is sent. */
-export type AnyManifest<K extends Kind> = Manifest<K, Readonly<Record<string, unknown>>>;
+/** What a user sends of a kind. */
+export type ManifestOf<K extends Kind> = Manifest<K, KindInputs[K]>;
 
 /** A merge patch: objects merge, `null` removes, everything else replaces. Source: RFC 7396. */
 export type MergePatch = Readonly<Record<string, unknown>>;
@@ -72,7 +72,7 @@ export class ResourceClient<K extends Kind> {
   }
 
   /** @throws `POLYVISOR_INVALID` with every broken rule, `POLYVISOR_ALREADY_EXISTS`. */
-  async create(manifest: AnyManifest<K>): Promise<Kinds[K]> {
+  async create(manifest: ManifestOf<K>): Promise<Kinds[K]> {
     return this.#create(this.#validate(manifest));
   }
 
@@ -82,7 +82,7 @@ export class ResourceClient<K extends Kind> {
    * @throws `POLYVISOR_INVALID`, `POLYVISOR_NOT_FOUND`, `POLYVISOR_CONFLICT` when it has changed since.
    */
   async update(resource: Kinds[K]): Promise<Kinds[K]> {
-    const valid = this.#validate(resource as unknown as AnyManifest<K>);
+    const valid = this.#validate(resource as unknown as ManifestOf<K>);
     const stored = await this.get(resource.metadata.name, resource.metadata);
     return this.#update(stored, valid, resource.metadata);
   }
@@ -113,7 +113,7 @@ export class ResourceClient<K extends Kind> {
    * Creates a resource, or makes an existing one like the manifest. Labels and annotations are merged with those that
    * are there; everything else is replaced.
    */
-  async apply(manifest: AnyManifest<K>): Promise<Applied<Kinds[K]>> {
+  async apply(manifest: ManifestOf<K>): Promise<Applied<Kinds[K]>> {
     const valid = this.#validate(manifest);
     const { name, namespace, labels, annotations } = valid.metadata;
     if (name === undefined) return { resource: await this.#create(valid), operation: "created" };
@@ -174,8 +174,10 @@ export class ResourceClient<K extends Kind> {
     return this.#definition.namespaced ? { name, namespace } : { name };
   }
 
-  #validate(manifest: AnyManifest<K>): ValidManifest {
-    return validateManifest(this.#definition as unknown as KindDefinition<Resource>, manifest);
+  #validate(manifest: ManifestOf<K>): ValidManifest {
+    return validateManifest(this.#definition as unknown as KindDefinition<Resource>, {
+      ...manifest,
+    });
   }
 
   async #create({ metadata, content }: ValidManifest): Promise<Kinds[K]> {

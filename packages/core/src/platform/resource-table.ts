@@ -1,6 +1,5 @@
-import { KINDS } from "../api/kinds.ts";
+import { type Kind, type Kinds, KINDS } from "../api/kinds.ts";
 import type { KindDefinition } from "../api/kind.ts";
-import type { Resource } from "../api/meta.ts";
 
 /** A table as `kubectl get` shows it. */
 export interface ResourceTable {
@@ -10,9 +9,9 @@ export interface ResourceTable {
 }
 
 /** The table of resources of one kind. */
-export function resourceTable<R extends Resource>(
-  kind: R["kind"] & keyof typeof KINDS,
-  resources: readonly R[],
+export function resourceTable<K extends Kind>(
+  kind: K,
+  resources: readonly Kinds[K][],
   options: {
     /** Milliseconds since 1970; ages are counted from there. */
     readonly now: number;
@@ -21,7 +20,7 @@ export function resourceTable<R extends Resource>(
   },
 ): ResourceTable {
   const { now, wide = false } = options;
-  const definition = KINDS[kind] as unknown as KindDefinition<R>;
+  const definition = KINDS[kind] as unknown as KindDefinition<Kinds[K]>;
   const columns = definition.columns.filter((column) => wide || column.wide !== true);
   const age = (text: string | undefined): string =>
     text === undefined ? "" : formatAge(now - Date.parse(text));
