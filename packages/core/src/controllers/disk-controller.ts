@@ -166,10 +166,18 @@ export class DiskController implements RunnableController {
         ),
       ]);
     }
-    // The class may be gone by now; the volume is where it was made.
-    const name = volumeName(disk);
-    for (const storage of this.#context.storages.all()) await storage.deleteVolume(name, signal);
-    await this.#context.imageStore?.delete(name);
+    try {
+      // The class may be gone by now; the volume is where it was made.
+      const name = volumeName(disk);
+      for (const storage of this.#context.storages.all()) await storage.deleteVolume(name, signal);
+      await this.#context.imageStore?.delete(name);
+    } catch (error) {
+      const message = `${messageOf(error)} (trying again)`;
+      await this.#write(disk, { ...disk.status, phase: "Terminating" }, [
+        condition("Terminating", "True", "CleanupPending", message),
+      ]);
+      throw error;
+    }
     await withoutFinalizer(this.#context.store, disk, FINALIZERS.disk);
   }
 

@@ -143,7 +143,15 @@ export class ImageController implements RunnableController {
         ),
       ]);
     }
-    await this.#context.imageStore?.delete(imageStoreName(image));
+    try {
+      await this.#context.imageStore?.delete(imageStoreName(image));
+    } catch (error) {
+      const message = `${messageOf(error)} (trying again)`;
+      await this.#write(image, { ...image.status, phase: "Terminating" }, [
+        condition("Terminating", "True", "CleanupPending", message),
+      ]);
+      throw error;
+    }
     await withoutFinalizer(this.#context.store, image, FINALIZERS.image);
   }
 
