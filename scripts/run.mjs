@@ -41,7 +41,8 @@ function node() {
   if (existsSync(packaged)) return packaged;
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const [wantedMajor = 0, wantedMinor = 0] = MINIMUM_NODE;
-  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)) return process.execPath;
+  if (major > wantedMajor || (major === wantedMajor && minor >= wantedMinor))
+    return process.execPath;
   console.error(
     `Node ${process.versions.node} is too old and there is no packaged one for this machine: install Node ${MINIMUM_NODE.join(".")} or newer`,
   );
@@ -55,6 +56,7 @@ function runSource(file, args = []) {
 const jobs = {
   start: (args) => runSource("examples/quickstart/main.ts", args),
   test() {
+    runSource("scripts/require-test-tools.ts");
     // The tests of one package at a time: several of them boot guests, and two cores are few.
     run("turbo", ["run", "build", "lint:pkg"]);
     run("tsc", ["-b"]);

@@ -6,28 +6,51 @@ export type {
   ObjectRefDataSource,
 } from "./api/data-source.ts";
 export type { Kind, KindInputs, Kinds } from "./api/kinds.ts";
-export type { Node, NodeStatus, Secret, StorageClass } from "./api/kubernetes-kinds.ts";
+export type {
+  Node,
+  NodeInput,
+  NodeStatus,
+  Secret,
+  SecretInput,
+  StorageClass,
+  StorageClassInput,
+} from "./api/kubernetes-kinds.ts";
 export type { ObjectMeta, ObjectMetaInput, OwnerReference, Resource } from "./api/meta.ts";
-export type { ModuleConfig, ModuleSettings } from "./api/module-config.ts";
+export type {
+  ModuleConfig,
+  ModuleConfigInput,
+  ModuleSettings,
+  ModuleSettingsInput,
+} from "./api/module-config.ts";
 export type { FieldSelector, LabelSelector, LabelSelectorRequirement } from "./api/selectors.ts";
-export type { VirtualDisk, VirtualDiskSpec, VirtualDiskStatus } from "./api/virtual-disk.ts";
+export type {
+  VirtualDisk,
+  VirtualDiskInput,
+  VirtualDiskSpec,
+  VirtualDiskStatus,
+} from "./api/virtual-disk.ts";
 export type {
   AnyVirtualImage,
   ClusterVirtualImage,
+  ClusterVirtualImageInput,
   ClusterVirtualImageSpec,
   ImageStatus,
   VirtualImage,
+  VirtualImageInput,
   VirtualImageSpec,
 } from "./api/virtual-image.ts";
 export type {
   ClassCpu,
   VirtualMachineClass,
+  VirtualMachineClassInput,
   VirtualMachineClassSpec,
   VirtualMachineClassStatus,
 } from "./api/virtual-machine-class.ts";
 export type {
   VirtualMachineIPAddress,
+  VirtualMachineIPAddressInput,
   VirtualMachineIPAddressLease,
+  VirtualMachineIPAddressLeaseInput,
   VirtualMachineIPAddressLeaseSpec,
   VirtualMachineIPAddressLeaseStatus,
   VirtualMachineIPAddressSpec,
@@ -38,8 +61,10 @@ export type {
   GuestRecord,
   GuestStopReason,
   Provisioning,
+  ProvisioningInput,
   RunPolicy,
   VirtualMachine,
+  VirtualMachineInput,
   VirtualMachinePhase,
   VirtualMachineSpec,
   VirtualMachineStatus,
