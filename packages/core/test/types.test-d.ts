@@ -12,7 +12,7 @@ const spec = {
 const metadata = { name: "vm" };
 
 test("clients are typed by their kinds", () => {
-  expectTypeOf(platform.virtualMachines.get).returns.resolves.toEqualTypeOf<VirtualMachine>();
+  expectTypeOf(platform.virtualMachines.get("vm")).resolves.toEqualTypeOf<VirtualMachine>();
   expectTypeOf(platform.client("VirtualDisk")).toEqualTypeOf<ResourceClient<"VirtualDisk">>();
 });
 

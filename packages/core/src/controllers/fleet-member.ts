@@ -1,6 +1,7 @@
 import type { GuestState, HostState, Hypervisor } from "../backend/hypervisor.ts";
 import { type Clock, sleep } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
+import { jsonEquals } from "../util/json.ts";
 import type { Logger } from "../util/logger.ts";
 import { backoffDelay } from "./runtime/work-queue.ts";
 
@@ -61,6 +62,9 @@ export class FleetMember {
 
   /** Takes note of what a verb of the hypervisor has returned. */
   learn(guest: GuestState): void {
+    const known = this.#guests.get(guest.uid)?.guest;
+    // An event of an earlier run may come after the answer to a start.
+    if (known?.host === guest.host && known.incarnation > guest.incarnation) return;
     this.#sequence += 1;
     this.#removed.delete(guest.uid);
     this.#guests.set(guest.uid, { guest, learned: this.#sequence });
@@ -91,10 +95,8 @@ export class FleetMember {
               this.learn(event.guest);
               this.#listener.onGuest(event.guest.uid);
               break;
+            // It may have been started anew since, so that the host is asked.
             case "guest-removed":
-              this.learnRemoval(event.uid, event.host);
-              this.#listener.onGuest(event.uid);
-              break;
             case "host":
             case "resync":
               // Not awaited: the events that come meanwhile must be read. A failure shows in the next round.
@@ -132,9 +134,11 @@ export class FleetMember {
 
   async #list(signal: AbortSignal): Promise<void> {
     const began = this.#sequence;
+    const before = [this.#hosts, [...this.#answering]];
     this.#hosts = await this.hypervisor.hosts(signal);
     const { guests, hosts } = await this.hypervisor.guests(signal);
     this.#answering = new Set(hosts);
+    const hostsChanged = !jsonEquals(before, [this.#hosts, [...this.#answering]]);
     const changed = new Set<string>();
     const listed = new Set<string>();
     // A list says how things were when it was made: what was learned since it began is newer and stands.
@@ -145,7 +149,7 @@ export class FleetMember {
       const known = this.#guests.get(guest.uid);
       if (isNewer(known?.learned) || isNewer(this.#removed.get(guest.uid))) continue;
       this.#guests.set(guest.uid, { guest, learned: began });
-      changed.add(guest.uid);
+      if (!jsonEquals(known?.guest, guest)) changed.add(guest.uid);
     }
     for (const [uid, { guest, learned }] of this.#guests) {
       if (listed.has(uid) || isNewer(learned) || !this.#answering.has(guest.host)) continue;
@@ -153,7 +157,9 @@ export class FleetMember {
       changed.add(uid);
     }
     for (const [uid, learned] of this.#removed) if (!isNewer(learned)) this.#removed.delete(uid);
-    this.#listener.onHosts();
+    // Only what has changed is told: whoever is told may ask for a list again.
+    if (hostsChanged) for (const { guest } of this.#guests.values()) changed.add(guest.uid);
+    if (hostsChanged || changed.size > 0) this.#listener.onHosts();
     for (const uid of changed) this.#listener.onGuest(uid);
   }
 

@@ -101,24 +101,26 @@ export class MachineController implements RunnableController {
     try {
       outcome = await this.#power.carryOut(action, { vm, record, parts, signal });
     } catch (error) {
-      if (!signal.aborted) await this.#writeProblem(vm, error, parts, action);
+      if (!signal.aborted) await this.#writeProblem(error, { vm, record }, parts, action);
       throw error;
     }
     await this.#write(outcome, parts, action);
     return { requeueAfter: recheckAfter(action, outcome) };
   }
 
-  /** Says why an action could not be carried out. What is known of the guest stays as the action has left it. */
+  /** Says why an action could not be carried out. A record that the action has stored before it failed stands. */
   async #writeProblem(
-    { metadata }: VirtualMachine,
     error: unknown,
+    { vm: { metadata, status }, record }: Pick<MachineOutcome, "vm" | "record">,
     parts: MachineParts | undefined,
     action: PowerAction,
   ): Promise<void> {
     if (isPolyvisorError(error, "POLYVISOR_CONFLICT")) return;
     const vm = await this.#context.store.get("VirtualMachine", metadata);
     if (vm === undefined) return;
-    await this.#write({ vm, record: vm.status?.guest, problem: messageOf(error) }, parts, action);
+    const stored = vm.status?.guest;
+    const known = jsonEquals(stored, status?.guest) ? record : stored;
+    await this.#write({ vm, record: known, problem: messageOf(error) }, parts, action);
   }
 
   async #write(

@@ -92,9 +92,7 @@ export class MachinePower {
     if (former !== undefined && former !== host) {
       const { hypervisor } = this.#context.fleet.memberOf(former);
       await hypervisor.removeGuest(vm.metadata.uid, { host: former }, signal);
-      for (const disk of parts.disks) {
-        await this.#storageOf(disk).detach(volumeName(disk), former, signal);
-      }
+      await this.#detach(parts.disks, former, signal);
     }
     const intent: GuestRecord = {
       incarnation: (record?.incarnation ?? 0) + 1,
@@ -205,11 +203,21 @@ export class MachinePower {
     const member = this.#context.fleet.memberOf(host);
     await member.hypervisor.removeGuest(vm.metadata.uid, { host }, signal);
     member.learnRemoval(vm.metadata.uid, host);
-    for (const { name } of vm.spec.blockDeviceRefs) {
-      const disk = this.#context.caches.of("VirtualDisk").get(`${vm.metadata.namespace}/${name}`);
-      if (disk) await this.#storageOf(disk).detach(volumeName(disk), host, signal);
-    }
+    const { namespace } = vm.metadata;
+    const disks = vm.spec.blockDeviceRefs.flatMap(
+      ({ name }) => this.#context.caches.of("VirtualDisk").get(`${namespace}/${name}`) ?? [],
+    );
+    await this.#detach(disks, host, signal);
     return { vm, record: rest };
+  }
+
+  /** Asks every storage: a disk may have no volume yet, or its class may be gone by now. */
+  async #detach(disks: readonly VirtualDisk[], host: string, signal: AbortSignal): Promise<void> {
+    for (const disk of disks) {
+      for (const storage of this.#context.storages.all()) {
+        await storage.detach(volumeName(disk), host, signal);
+      }
+    }
   }
 
   async #choosePlace(

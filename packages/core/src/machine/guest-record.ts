@@ -27,12 +27,12 @@ export function recordObservation(
   now: string,
 ): GuestRecord | undefined {
   if (observation.state === "unknown") return record;
-  if (observation.state === "absent") {
-    if (record?.state === "Running") return ended(record, "Lost", now);
-    return record?.state === "Stopping" ? ended(record, "StoppedByPolicy", now) : record;
-  }
+  if (observation.state === "absent") return missing(record, now);
   const { guest } = observation;
-  if (guest.incarnation < (record?.incarnation ?? 0)) return record;
+  if (guest.incarnation < (record?.incarnation ?? 0)) {
+    // What is left of an earlier run says that the host does not have the present one.
+    return guest.power === "stopped" ? missing(record, now) : record;
+  }
   if (guest.power === "stopped") {
     if (record === undefined || record.state === "Stopped") return record;
     const reason = STOP_REASONS[guest.stopReason ?? "unknown"];
@@ -48,6 +48,11 @@ export function recordObservation(
     since: now,
     failures: record?.failures ?? 0,
   };
+}
+
+function missing(record: GuestRecord | undefined, now: string): GuestRecord | undefined {
+  if (record?.state === "Running") return ended(record, "Lost", now);
+  return record?.state === "Stopping" ? ended(record, "StoppedByPolicy", now) : record;
 }
 
 function ended(record: GuestRecord, stopReason: GuestStopReason, now: string): GuestRecord {
