@@ -11,7 +11,10 @@ const TARGET_MILLISECONDS = 300;
 const apiVersion = "virtualization.deckhouse.io/v1alpha2";
 const limits = { timeout: 60_000 };
 
-async function run(host: EmbeddedHost, ...command: readonly [string, ...string[]]): Promise<string> {
+async function run(
+  host: EmbeddedHost,
+  ...command: readonly [string, ...string[]]
+): Promise<string> {
   const [program, ...args] = command;
   const { exitCode, stdout, stderr } = await host.run(program, args);
   if (exitCode !== 0) throw new Error(`${command.join(" ")}: ${stderr}`);
