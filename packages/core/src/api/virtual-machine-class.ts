@@ -42,7 +42,7 @@ export interface VirtualMachineClassStatus {
   readonly observedGeneration: number;
 }
 
-/** Marks the class that VMs get that name none. */
+/** Marks the default class in the table of classes. VMs name their class all the same. */
 const DEFAULT_CLASS_ANNOTATION = `virtualmachineclass.${GROUP}/is-default-class`;
 
 function admitClass(

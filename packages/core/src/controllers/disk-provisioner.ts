@@ -2,7 +2,7 @@ import type { StorageClass } from "../api/kubernetes-kinds.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
 import type { ImageStore } from "../backend/image-store.ts";
 import type { Storage, VolumeState } from "../backend/storage.ts";
-import type { Clock } from "../util/clock.ts";
+import { type Clock, timeLimit } from "../util/clock.ts";
 import { messageOf, PolyvisorError } from "../util/errors.ts";
 import { throttled } from "../util/throttle.ts";
 import { type DiskSource, planSize } from "./disk-plan.ts";
@@ -110,7 +110,9 @@ async function makeVolume(
     await storage.content.fill(name, stream, { signal, onProgress });
   } catch (error) {
     // Best effort: when this fails too, the next attempt or the deletion of the disk removes the volume.
-    await storage.deleteVolume(name, AbortSignal.timeout(5_000)).catch(() => {});
+    const limit = timeLimit(order.clock, 5_000);
+    await storage.deleteVolume(name, limit.signal).catch(() => {});
+    limit.cancel();
     throw error;
   }
   return volume;

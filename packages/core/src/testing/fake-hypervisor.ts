@@ -112,10 +112,11 @@ export class FakeHypervisor implements Hypervisor {
       throw refused(`incarnation ${known.spec.incarnation} of the guest still runs`);
     }
     const { namespace, name, uid, incarnation } = spec;
-    const namesake = [...guests.values()].find(
-      ({ state }) => state.namespace === namespace && state.name === name && state.uid !== uid,
-    );
-    if (namesake) throw refused(`another guest has the name ${namespace}/${name}`);
+    for (const { state } of guests.values()) {
+      if (state.name === name && state.namespace === namespace && state.uid !== uid) {
+        throw refused(`another guest has the name ${namespace}/${name}`);
+      }
+    }
     const state: GuestState = { uid, incarnation, namespace, name, host, power: "running" };
     guests.set(uid, { spec, state });
     this.#emit({ type: "guest", guest: state });

@@ -31,6 +31,18 @@ export function sleep(clock: Clock, milliseconds: number, signal?: AbortSignal):
   });
 }
 
+/** A signal that is aborted after `milliseconds` of the clock's time, unless it is cancelled before. */
+export function timeLimit(
+  clock: Clock,
+  milliseconds: number,
+): Timer & { readonly signal: AbortSignal } {
+  const ending = new AbortController();
+  const timer = clock.setTimer(milliseconds, () => {
+    ending.abort(new Error(`not done within ${milliseconds} ms`));
+  });
+  return { signal: ending.signal, cancel: () => timer.cancel() };
+}
+
 /** The clock's present time as an RFC 3339 timestamp in UTC with whole seconds, as Kubernetes writes it. */
 export function timestamp(clock: Clock): string {
   return `${new Date(clock.now()).toISOString().slice(0, 19)}Z`;

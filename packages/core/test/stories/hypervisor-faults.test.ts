@@ -42,7 +42,11 @@ describe("a hypervisor that fails", () => {
     world.hypervisorFaults.rules.push({ verb: "removeGuest", error: AWAY, times: 8 });
     await world.apply(...vmWithDisk("linux"));
     await world.untilPhase("VirtualMachine", "linux", "Running");
-    await world.platform.virtualMachines.delete("linux");
+    const { metadata } = await world.vm("linux");
+    await world.stop();
+    world.hypervisor.endGuest(metadata.uid, "crashed");
+    await world.store.delete("VirtualMachine", metadata);
+    await world.start();
     await world.pass(1_000);
     const { status } = await world.vm("linux");
     expect(status).toMatchObject({ phase: "Terminating", guest: { state: "Stopped" } });

@@ -131,6 +131,8 @@ it("gives the console of a running VM, and says why there is none yet", async ()
   world.images.serve(IMAGE_URL, { extents: extents() });
   await world.apply(imageManifest(), diskOfImage("root"));
   await world.untilPhase("VirtualMachine", "linux", "Running");
+  world.hypervisorFaults.rules.push({ verb: "openSerial", error: new Error("no line") });
+  await expect(virtualMachines.console("linux")).rejects.toThrow("no line");
   await using console = await virtualMachines.console("linux");
   const reader = console[Symbol.asyncIterator]();
   const read = async (): Promise<string> =>

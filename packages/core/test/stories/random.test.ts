@@ -8,7 +8,7 @@ import { World } from "../support/world.ts";
 const SEEDS = Array.from({ length: 40 }, (_, index) => index + 1);
 const ACTIONS = 80;
 
-it.each(SEEDS)("whatever happens, all is well in the end (seed %d)", async (seed) => {
+it.each(SEEDS)("ends well, whatever happens (seed %d)", { timeout: 60_000 }, async (seed) => {
   const chance = new Chance(seed);
   const options = { hosts: ["node-1", "node-2"], memoryBytes: 16 * 2 ** 30 };
   const hypervisor = new GuardedHypervisor(options, () => chance.below(3));

@@ -128,7 +128,7 @@ describe("a manager that is started anew", () => {
   });
 });
 
-describe("a manager that dies after each of its writes", () => {
+describe("a manager that dies after each of its writes", { timeout: 120_000 }, () => {
   it("ends with one guest of the first incarnation, and one volume", async () => {
     let deaths = 0;
     for (let writes = 0; ; writes += 1) {

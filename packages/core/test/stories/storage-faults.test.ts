@@ -50,6 +50,19 @@ describe("a storage that fails", () => {
     expect(await world.message("VirtualMachine", "linux", "Running")).toBe("");
   });
 
+  it("when a volume is to be deleted is named by the disk, which goes in the end", async () => {
+    await using world = await World.open();
+    world.images.serve(IMAGE_URL, { extents: extents() });
+    await world.apply(imageManifest(), diskOfImage("root"));
+    await world.untilPhase("VirtualDisk", "root", "Ready");
+    world.storageFaults.rules.push({ verb: "deleteVolume", error: AWAY, times: 4 });
+    await world.platform.virtualDisks.delete("root");
+    await world.untilPhase("VirtualDisk", "root", "Terminating");
+    expect(await world.message("VirtualDisk", "root", "Terminating")).toContain(AWAY.message);
+    await world.untilGone("VirtualDisk", "root");
+    expect(world.storage.volumeNames()).toEqual([]);
+  });
+
   it("when it is filled for good makes the disk fail, and leaves no volume", async () => {
     await using world = await World.open();
     world.images.serve(IMAGE_URL, { extents: extents() });
