@@ -7,6 +7,7 @@ import {
 } from "@polyvisor/core";
 import { HostSet } from "./host/host-set.ts";
 import { LibvirtHost } from "./host/libvirt-host.ts";
+import type { SaslCredentialsProvider } from "./rpc/sasl-credentials.ts";
 import { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
 import { LibvirtStorage } from "./libvirt-storage.ts";
 
@@ -16,6 +17,8 @@ export interface LibvirtHostConfiguration {
   readonly uri: string;
   /** Labels of the host's Node. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Asked for each connection when the daemon wants SASL. Default: such a daemon cannot be used. */
+  readonly saslCredentials?: SaslCredentialsProvider;
 }
 
 /** What a libvirt backend is made with. */
@@ -61,9 +64,17 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
   }
   const hosts = new HostSet(
     configured.map(([hostName, configuration]) => {
-      const { uri, labels = {} } =
+      const given: LibvirtHostConfiguration =
         typeof configuration === "string" ? { uri: configuration } : configuration;
-      return new LibvirtHost({ name: hostName, uri, labels, existingPool: pool, logger });
+      const { uri, labels = {}, saslCredentials } = given;
+      return new LibvirtHost({
+        name: hostName,
+        uri,
+        labels,
+        existingPool: pool,
+        saslCredentials,
+        logger,
+      });
     }),
   );
   return {

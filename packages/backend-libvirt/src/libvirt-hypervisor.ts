@@ -43,9 +43,7 @@ export class LibvirtHypervisor implements Hypervisor {
   }
 
   hosts(signal: AbortSignal): Promise<readonly HostState[]> {
-    return Promise.all(
-      this.#hosts.all().map((host) => translated(host.name, () => host.state(signal))),
-    );
+    return Promise.all(this.#hosts.all().map((host) => host.state(signal)));
   }
 
   async guests(signal: AbortSignal): Promise<GuestList> {

@@ -8,10 +8,12 @@ import type {
 import { type DomainDescription, describeDomain, guestState } from "../domain/domain-state.ts";
 import { HostNetworks } from "../network/host-networks.ts";
 import { type ConnectionPool, createConnectionPool } from "../rpc/connection-pool.ts";
+import { createStreamFactory } from "../rpc/create-stream-factory.ts";
 import { events } from "../rpc/event-definitions.ts";
 import { isNotFoundError } from "../rpc/libvirt-error.ts";
 import { parseLibvirtUri } from "../rpc/libvirt-uri.ts";
 import { procedures } from "../rpc/procedures.ts";
+import type { SaslCredentialsProvider } from "../rpc/sasl-credentials.ts";
 import type { DomainHandle } from "../rpc/struct-layouts.ts";
 import { HostPool } from "../storage/host-pool.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
@@ -29,6 +31,7 @@ export interface LibvirtHostOptions {
   readonly uri: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly existingPool: string | undefined;
+  readonly saslCredentials: SaslCredentialsProvider | undefined;
   readonly logger: Logger;
 }
 
@@ -58,12 +61,17 @@ export class LibvirtHost implements AsyncDisposable {
   #facts: HostFacts | undefined;
   #problem: string | undefined = "no connection has been made yet";
 
-  constructor({ name, uri, labels, existingPool, logger }: LibvirtHostOptions) {
-    const { driverUri, socketPaths } = parseLibvirtUri(uri);
+  constructor(options: LibvirtHostOptions) {
+    const { name, uri, labels, existingPool, saslCredentials, logger } = options;
+    const { driverUri, transport } = parseLibvirtUri(uri);
     this.name = name;
     this.#labels = labels;
     this.#logger = logger;
-    this.connections = createConnectionPool({ socketPath: socketPaths, uri: driverUri });
+    this.connections = createConnectionPool({
+      connect: createStreamFactory(transport),
+      uri: driverUri,
+      saslCredentials,
+    });
     this.networks = new HostNetworks(this.connections);
     this.pool = new HostPool(this.connections, existingPool);
   }
@@ -88,15 +96,22 @@ export class LibvirtHost implements AsyncDisposable {
     return this.#problem === undefined;
   }
 
-  /** The host as the port shows it. */
+  /** The host as the port shows it; one that fails to answer now is one that does not answer. */
   async state(signal: AbortSignal): Promise<HostState> {
-    const unknown = this.isReachable
-      ? (await this.domains(signal)).filter(({ state }) => state === undefined)
-      : [];
+    let problem = this.#problem;
+    let unknown: readonly HostDomain[] = [];
+    try {
+      if (problem === undefined) {
+        unknown = (await this.domains(signal)).filter(({ state }) => state === undefined);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      problem = error instanceof Error ? error.message : String(error);
+    }
     return {
       name: this.name,
-      reachable: this.isReachable,
-      ...(this.#problem !== undefined && { message: this.#problem }),
+      reachable: problem === undefined,
+      ...(problem !== undefined && { message: problem }),
       hypervisor: "libvirt",
       hypervisorVersion: this.#facts?.version ?? "",
       cpus: this.#facts?.cpus ?? 0,

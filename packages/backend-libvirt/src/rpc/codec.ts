@@ -85,7 +85,9 @@ function tokenCodec(token: string): Codec<unknown> {
   if (parts === null) return structCodec(token);
   const [, element = "", length = ""] = parts;
   if (element === "opaque") return opaqueCodec(Number(length));
-  if (element === "char4") return charArrayCodec(Number(length));
+  if (element === "char4") {
+    return token.endsWith(">") ? charListCodec(Number(length)) : charArrayCodec(Number(length));
+  }
   return listCodec(tokenCodec(element), Number(length));
 }
 
@@ -135,5 +137,12 @@ function charArrayCodec(length: number): Codec<unknown> {
   return codec(
     (reader) => reader.readCharArray(length),
     (writer, value: string) => writer.writeCharArray(value, length),
+  );
+}
+
+function charListCodec(limit: number): Codec<unknown> {
+  return codec(
+    (reader) => reader.readCharList(limit),
+    (writer, value: Uint8Array) => writer.writeCharList(value, limit),
   );
 }

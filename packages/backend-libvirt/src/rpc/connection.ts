@@ -4,21 +4,29 @@ import type { SubscribeOptions } from "./event-router.ts";
 import type { EventSubscription } from "./event-subscription.ts";
 import { greet } from "./handshake.ts";
 import type { KeepaliveOptions } from "./keepalive.ts";
+import type { StreamFactory } from "./libvirt-transport.ts";
 import { silentLogger, type RpcLogger } from "./logger.ts";
 import type { Procedure } from "./procedures.ts";
 import { RpcConnection } from "./rpc-connection.ts";
 import { abortedError, isRpcError, RpcError } from "./rpc-error.ts";
+import type { SaslCredentialsProvider } from "./sasl-credentials.ts";
 import type { RpcStream } from "./stream.ts";
-import { unixSocketFactory, type StreamFactory } from "./transport.ts";
+import { unixSocketFactory } from "./unix-socket.ts";
 
 /** Options of {@link openConnection}. */
 export interface OpenConnectionOptions {
   /** Unix socket of the daemon, or several to try in order. */
   readonly socketPath?: string | readonly string[] | undefined;
-  /** Opens the byte stream instead of `socketPath`. */
+  /**
+   * Opens the byte stream instead of `socketPath`; for a libvirt URI of any transport,
+   * `createStreamFactory(parseLibvirtUri(uri).transport)`. A stream may fail with an RpcError, which
+   * then is the reason for which the connection ended.
+   */
   readonly connect?: StreamFactory | undefined;
   /** Driver URI for the daemon, such as `qemu:///system`. */
   readonly uri: string;
+  /** Gives user name and password when the daemon asks for SASL; default: that is an error. */
+  readonly saslCredentials?: SaslCredentialsProvider | undefined;
   /** Open read-only; default false. */
   readonly readOnly?: boolean | undefined;
   /** Pings while idle, default every 5 s and dead after 5 unanswered; `false` for none. */
@@ -77,7 +85,7 @@ export interface LibvirtConnection extends AsyncDisposable {
 }
 
 /**
- * Opens a connection: socket, authentication, keepalive, `CONNECT_OPEN`, in this order.
+ * Opens a connection: byte stream, authentication, keepalive, `CONNECT_OPEN`, in this order.
  *
  * @remarks
  * A reply whose serial was never used, or that names another procedure than its call, and a
@@ -114,7 +122,14 @@ async function open(
     throw new RpcError("RPC_INVALID_ARGUMENT", "maxInFlight must be 1, 2, 3 or 4.");
   }
   const connect = options.connect ?? unixSocketFactory([options.socketPath ?? []].flat());
-  const connection = new RpcConnection(await connect({ signal }), {
+  const stream = await connect({ signal });
+  if (stream.destroyed) {
+    throw new RpcError(
+      "RPC_CONNECTION_LOST",
+      "The libvirt connection ended as soon as it was open.",
+    );
+  }
+  const connection = new RpcConnection(stream, {
     maxInFlight,
     maxQueued: options.maxQueued ?? 1024,
     defaultDeadlineMs: options.defaultDeadlineMs ?? 60_000,
@@ -126,6 +141,7 @@ async function open(
       uri: options.uri,
       readOnly: options.readOnly ?? false,
       daemonPings: keepalive !== false && !dedicated,
+      saslCredentials: options.saslCredentials,
       signal,
     });
   } catch (error) {

@@ -28,7 +28,10 @@ export class FrameChannel {
     this.#events = events;
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
     stream.on("drain", () => this.#releaseWriters());
-    stream.on("error", (error) => this.#lost(`failed: ${error.message}`, error));
+    // A transport that knows better what happened says it in an error of its own.
+    stream.on("error", (error) =>
+      isRpcError(error) ? this.end(error) : this.#lost(`failed: ${error.message}`, error),
+    );
     stream.on("end", () => this.#lost("was closed by the daemon"));
     stream.on("close", () => this.#lost("was closed"));
   }

@@ -1,18 +1,21 @@
 import { procedures } from "./procedures.ts";
 import type { RpcConnection } from "./rpc-connection.ts";
 import { RpcError } from "./rpc-error.ts";
+import { authenticateSasl } from "./sasl-authentication.ts";
+import type { SaslCredentialsProvider } from "./sasl-credentials.ts";
 
 interface GreetOptions {
   readonly uri: string;
   readonly readOnly: boolean;
   /** Ask the daemon to watch over this side with pings of its own. */
   readonly daemonPings: boolean;
+  readonly saslCredentials: SaslCredentialsProvider | undefined;
   readonly signal: AbortSignal;
 }
 
 const authenticationNone = 0;
+const authenticationSasl = 1;
 const authenticationPolkit = 2;
-const authenticationNames: Readonly<Record<number, string>> = { 1: "SASL", 2: "polkit" };
 const keepaliveFeature = 10;
 const readOnlyFlag = 1;
 
@@ -20,7 +23,7 @@ const readOnlyFlag = 1;
 export async function greet(connection: RpcConnection, options: GreetOptions): Promise<void> {
   const { signal } = options;
   const { types } = await connection.call(procedures.authList, {}, { signal });
-  await authenticate(connection, types, signal);
+  await authenticate(connection, types, options);
   if (options.daemonPings) {
     // The question alone makes the daemon ping; it may say no, and then it only answers pings.
     await connection.call(
@@ -39,15 +42,17 @@ export async function greet(connection: RpcConnection, options: GreetOptions): P
 async function authenticate(
   connection: RpcConnection,
   types: readonly number[],
-  signal: AbortSignal,
+  { saslCredentials, signal }: GreetOptions,
 ): Promise<void> {
   if (types.length === 0 || types.includes(authenticationNone)) return;
+  if (types.includes(authenticationSasl)) {
+    return authenticateSasl(connection, { credentials: saslCredentials, signal });
+  }
   if (!types.includes(authenticationPolkit)) {
-    const names = types.map((type) => authenticationNames[type] ?? `type ${type}`).join(", ");
     throw new RpcError(
       "RPC_AUTHENTICATION_FAILED",
-      `The daemon asks for ${names} authentication; supported are none and polkit. ` +
-        "Connect as root or change auth_unix_rw in the daemon's configuration.",
+      `The daemon asks for authentication of type ${types.join(", ")}; ` +
+        "supported are none, SASL and polkit. Change auth_unix_rw in the daemon's configuration.",
     );
   }
   const { complete } = await connection.call(procedures.authPolkit, {}, { signal });

@@ -53,6 +53,11 @@ export {
   type Procedures,
 } from "./procedures.ts";
 export { isRpcError, RpcError, type RpcErrorCode } from "./rpc-error.ts";
+export type {
+  SaslCredentials,
+  SaslCredentialsProvider,
+  SaslCredentialsRequest,
+} from "./sasl-credentials.ts";
 export { maxStreamChunkBytes, type RpcStream, type StreamItem } from "./stream.ts";
 export type {
   DomainHandle,
@@ -61,7 +66,16 @@ export type {
   StorageVolHandle,
   WireError,
 } from "./struct-layouts.ts";
-export { unixSocketFactory, type StreamFactory } from "./transport.ts";
+export { createStreamFactory, type StreamFactoryOptions } from "./create-stream-factory.ts";
+export type {
+  LibvirtTransport,
+  SshTransport,
+  StreamFactory,
+  TlsTransport,
+  UnixTransport,
+} from "./libvirt-transport.ts";
+export type { TlsCredentialPlaces } from "./tls-credentials.ts";
+export { unixSocketFactory } from "./unix-socket.ts";
 export type { TypedParameter } from "./typed-parameter.ts";
 export {
   downloadVolume,

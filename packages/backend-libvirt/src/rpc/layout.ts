@@ -7,7 +7,7 @@ import type { Integer64 } from "./xdr-reader.ts";
  *
  * Tokens: `i32`, `u32`, `i64`, `u64`, `f64`, `bool` (a 32-bit integer), `str`, `uuid` (opaque[16]),
  * `tparam` (typed parameter), `opaque<N>`, `char4[N]` (a C character array of four bytes per
- * character), or the name of a struct. A trailing `?` makes a token optional, a trailing `<N>`
+ * character), `char4<N>` (at most N such characters, as bytes), or the name of a struct. A trailing `?` makes a token optional, a trailing `<N>`
  * makes it a list of at most N elements.
  */
 export interface Layout {
@@ -34,7 +34,7 @@ export type TokenValue<Token> = Token extends keyof ScalarValues
   ? ScalarValues[Token]
   : Token extends StructName
     ? LayoutValue<(typeof structLayouts)[Token]>
-    : Token extends `opaque<${number}>`
+    : Token extends `opaque<${number}>` | `char4<${number}>`
       ? Uint8Array
       : Token extends `char4[${number}]`
         ? string

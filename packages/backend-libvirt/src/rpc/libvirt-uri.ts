@@ -1,119 +1,88 @@
-import { join } from "node:path";
-import process from "node:process";
-
+import type { LibvirtTransport } from "./libvirt-transport.ts";
 import { RpcError } from "./rpc-error.ts";
+import { separateParameters, type TransportName } from "./uri-parameters.ts";
+import {
+  invalidUri,
+  sshTransport,
+  tlsTransport,
+  unixTransport,
+  type UriParts,
+} from "./uri-transports.ts";
 
 /** A libvirt connection URI, split into what the daemon and what the client needs. */
 export interface LibvirtUri {
   /** The URI for the daemon, without transport, host and client parameters: `qemu:///system`. */
   readonly driverUri: string;
-  /** Unix sockets to try in this order: the modular daemon's, then the monolithic one's. */
-  readonly socketPaths: readonly string[];
+  /** How to get to the daemon, for `createStreamFactory`. */
+  readonly transport: LibvirtTransport;
 }
 
 /** Options of {@link parseLibvirtUri}. */
 export interface ParseLibvirtUriOptions {
-  /** Take the read-only sockets; default false. */
+  /** Take the read-only sockets; default false. A TLS port has no read-only twin. */
   readonly readOnly?: boolean;
   /**
-   * Folder that holds `libvirt/` with the sockets. Default `/run` for the system daemons and
-   * `$XDG_RUNTIME_DIR`, else `/run/user/<uid>`, for session daemons.
+   * Folder of this machine that holds `libvirt/` with the sockets. Default `/run` for the system
+   * daemons and `$XDG_RUNTIME_DIR`, else `/run/user/<uid>`, for session daemons.
    */
   readonly runtimeDirectory?: string;
 }
 
-const modularDaemons: Readonly<Record<string, string>> = {
-  qemu: "virtqemud",
-  lxc: "virtlxcd",
-  xen: "virtxend",
-  vz: "virtvzd",
-  bhyve: "virtbhyved",
-  vbox: "virtvboxd",
-  network: "virtnetworkd",
-  storage: "virtstoraged",
-  nodedev: "virtnodedevd",
-  secret: "virtsecretd",
-  nwfilter: "virtnwfilterd",
-  interface: "virtinterfaced",
-};
-
-const clientParameters = new Set(["socket", "mode"]);
 const schemePattern = /^([a-z][a-z0-9]*)(?:\+([a-z0-9]+))?$/;
 
 /**
  * Parses a libvirt connection URI (libvirt docs, "Connection URIs").
  *
- * @throws RpcError `RPC_INVALID_URI` for anything that is not such a URI, and
- * `RPC_UNSUPPORTED_TRANSPORT` for one that does not lead to a local unix socket.
+ * @remarks
+ * - Without a host and a transport, or with `+unix`: a unix socket; parameters `mode`, `socket`.
+ * - With a host and no transport, or with `+tls`: TLS on port 16514; parameter `pkipath`. Both
+ *   sides are always verified, so `no_verify=1` is refused.
+ * - `+ssh`: the system's ssh; parameters `proxy`, `netcat`, `socket`, `mode`, `keyfile`,
+ *   `no_verify` (take hosts that are not known yet: ssh's `StrictHostKeyChecking=accept-new`) and
+ *   `no_tty`, which is how it always is. virt-ssh-helper finds its socket itself, so `socket` and `mode` lead to netcat.
+ * - `name` replaces the URI for the daemon. Parameters that libvirt does not know go to the daemon.
+ * - `+tcp` is not supported, not even on this machine: nothing on it is encrypted or proven, and
+ *   the SASL mechanisms that could are not among those of this client.
+ *
+ * @throws RpcError `RPC_INVALID_URI` for anything that is not such a URI or has a part that is not
+ * supported, and `RPC_UNSUPPORTED_TRANSPORT` for another transport.
  */
 export function parseLibvirtUri(uri: string, options: ParseLibvirtUriOptions = {}): LibvirtUri {
   const [scheme = "", ...rest] = uri.split(":");
-  const parts = schemePattern.exec(scheme);
-  if (parts === null || !rest.join(":").startsWith("//") || !URL.canParse(uri)) {
+  const match = schemePattern.exec(scheme);
+  if (match === null || !rest.join(":").startsWith("//") || !URL.canParse(uri)) {
     throw new RpcError(
       "RPC_INVALID_URI",
-      `The URI of scheme "${scheme}" is not a libvirt URI such as qemu:///system.`,
+      "This is not a libvirt URI such as qemu:///system or qemu+ssh://root@host/system.",
     );
   }
-  const [, driver = "", transport] = parts;
+  const [, driver = "", named] = match;
   const url = new URL(uri);
-  rejectRemote(driver, transport, url.host);
-
-  const parameters = url.searchParams;
-  const socket = parameters.get("socket");
-  const kept = new URLSearchParams([...parameters].filter(([name]) => !clientParameters.has(name)));
-  const query = kept.size === 0 ? "" : `?${kept.toString()}`;
+  if (url.password !== "") throw invalidUri("cannot carry a password: it would show in logs");
+  const transport = transportName(driver, named, url.host);
+  const parameters = separateParameters(url.search, transport);
+  const driverUri =
+    parameters.client.get("name") ?? `${driver}://${url.pathname}${parameters.daemonQuery}`;
   return {
-    driverUri: `${driver}://${url.pathname}${query}`,
-    socketPaths:
-      socket === null
-        ? defaultSocketPaths(driver, url.pathname, parameters.get("mode") ?? "auto", options)
-        : [socket],
+    driverUri,
+    transport: transports[transport]({ driver, url, driverUri, parameters, options }),
   };
 }
 
-function rejectRemote(driver: string, transport: string | undefined, host: string): void {
-  const implied = transport ?? (host === "" ? "unix" : "tls");
-  if (implied === "unix" && host === "") return;
+const transports: Readonly<Record<TransportName, (parts: UriParts) => LibvirtTransport>> = {
+  unix: unixTransport,
+  tls: tlsTransport,
+  ssh: sshTransport,
+};
+
+function transportName(driver: string, named: string | undefined, host: string): TransportName {
+  const implied = named ?? (host === "" ? "unix" : "tls");
+  if (implied === "tls" || implied === "ssh" || (implied === "unix" && host === "")) return implied;
   throw new RpcError(
     "RPC_UNSUPPORTED_TRANSPORT",
     implied === "unix"
       ? `A ${driver}+unix URI names a local socket and cannot have a host; use ${driver}:///system.`
-      : `The transport "${implied}" is not supported; supported is "unix", as in ${driver}:///system.`,
+      : `The transport "${implied}" is not supported; supported are "unix", "tls" and "ssh".` +
+          (implied === "tcp" ? " It would send everything unencrypted." : ""),
   );
-}
-
-function defaultSocketPaths(
-  driver: string,
-  path: string,
-  mode: string,
-  options: ParseLibvirtUriOptions,
-): readonly string[] {
-  const session = path === "/session";
-  const runtimeDirectory = options.runtimeDirectory ?? defaultRuntimeDirectory(session);
-  // A session daemon has no read-only socket: its only user may do everything anyway.
-  const suffix = options.readOnly === true && !session ? "sock-ro" : "sock";
-  return daemonsOf(driver, mode).map((daemon) =>
-    join(runtimeDirectory, "libvirt", `${daemon}-${suffix}`),
-  );
-}
-
-function daemonsOf(driver: string, mode: string): readonly string[] {
-  const modular = modularDaemons[driver];
-  switch (mode) {
-    case "auto":
-      return modular === undefined ? ["libvirt"] : [modular, "libvirt"];
-    case "direct":
-      if (modular !== undefined) return [modular];
-      throw new RpcError("RPC_INVALID_URI", `The driver "${driver}" has no daemon of its own.`);
-    case "legacy":
-      return ["libvirt"];
-    default:
-      throw new RpcError("RPC_INVALID_URI", "The URI's mode must be auto, direct or legacy.");
-  }
-}
-
-function defaultRuntimeDirectory(session: boolean): string {
-  if (!session) return "/run";
-  return process.env["XDG_RUNTIME_DIR"] ?? `/run/user/${process.getuid?.() ?? 0}`;
 }

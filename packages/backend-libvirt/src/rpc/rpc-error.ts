@@ -1,8 +1,9 @@
 /**
  * Stable codes of {@link RpcError}.
  *
- * - `RPC_CONNECT_FAILED`: no socket accepted the connection.
- * - `RPC_AUTHENTICATION_FAILED`: the daemon asks for an authentication that did not succeed.
+ * - `RPC_CONNECT_FAILED`: the daemon could not be reached, or its TLS certificate is not trusted.
+ * - `RPC_AUTHENTICATION_FAILED`: the daemon asks for an authentication that did not succeed, or it
+ *   refused the TLS certificate of this client.
  * - `RPC_CONNECTION_LOST`: the peer closed, the socket failed or the peer stopped answering pings.
  * - `RPC_CLOSED`: this side closed the connection, pool, stream or subscription.
  * - `RPC_DEADLINE_EXCEEDED`: no reply in time; the daemon may still carry the call out.
@@ -11,7 +12,7 @@
  * - `RPC_QUEUE_FULL`: too many calls already wait on the connection.
  * - `RPC_STREAM_OVERFLOW`: a stream consumer is too slow on a connection that other calls share.
  * - `RPC_INVALID_ARGUMENT`: a value that the wire format cannot carry.
- * - `RPC_INVALID_URI`: not a libvirt connection URI.
+ * - `RPC_INVALID_URI`: not a libvirt connection URI, or one with a part that is not supported.
  * - `RPC_UNSUPPORTED_TRANSPORT`: a libvirt URI whose transport this client does not speak.
  */
 export type RpcErrorCode =

@@ -108,6 +108,13 @@ export class XdrReader {
     return characters.toString("utf8", 0, used);
   }
 
+  /** A list of at most `limit` C characters, which libvirt sends with four bytes for each; a copy. */
+  readCharList(limit: number): Uint8Array {
+    const length = this.#readLength(limit, "character list");
+    const at = this.#advance(length * 4);
+    return Uint8Array.from({ length }, (_, index) => this.#bytes.readUInt8(at + index * 4 + 3));
+  }
+
   /** The length of a list, checked against `limit` and against the bytes that are left. */
   readListLength(limit: number = maxListLength): number {
     const length = this.#readLength(limit, "list");

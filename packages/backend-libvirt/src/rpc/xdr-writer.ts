@@ -120,6 +120,12 @@ export class XdrWriter {
     }
   }
 
+  /** A list of at most `limit` C characters, sent as the signed integers that C makes of them. */
+  writeCharList(value: Uint8Array, limit: number): void {
+    this.writeListLength(value.length, limit);
+    for (const character of value) this.writeInt((character << 24) >> 24);
+  }
+
   /** The length of a list, checked against `limit`. */
   writeListLength(length: number, limit: number = maxListLength): void {
     if (length > limit) throw invalid(`A list of ${length} elements passes the limit ${limit}.`);

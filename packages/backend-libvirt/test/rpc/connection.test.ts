@@ -1,4 +1,5 @@
 import { connect as connectSocket } from "node:net";
+import { PassThrough } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 
@@ -7,6 +8,7 @@ import {
   isUnsupportedError,
   openConnection,
   procedures,
+  RpcError,
 } from "../../src/rpc/index.ts";
 import { fakeError } from "../../src/testing/fake-libvirtd.ts";
 import { connect, forever, rejection, someDomain, startDaemon, until } from "./support.ts";
@@ -63,6 +65,25 @@ describe("opening", () => {
     await connection.close();
   });
 
+  it("fails at once when the stream has already ended", async () => {
+    const stream = new PassThrough();
+    stream.destroy();
+    const opening = openConnection({ connect: async () => stream, uri: "test:///default" });
+    expect(await rejection(opening)).toMatchObject({ code: "RPC_CONNECTION_LOST" });
+  });
+
+  it("ends for the reason that the stream gives", async () => {
+    const daemon = await startDaemon();
+    const stream = connectSocket(daemon.socketPath);
+    const connection = await openConnection({
+      connect: async () => stream,
+      uri: "test:///default",
+    });
+    const reason = new RpcError("RPC_CONNECT_FAILED", "the tunnel collapsed");
+    stream.destroy(reason);
+    expect(await connection.ended).toBe(reason);
+  });
+
   it("uses polkit when the daemon asks for it", async () => {
     const daemon = await startDaemon({
       handlers: { authList: () => ({ types: [2] }), authPolkit: () => ({ complete: true }) },
@@ -72,7 +93,7 @@ describe("opening", () => {
   });
 
   it.each([
-    ["SASL is demanded", { authList: () => ({ types: [1] }) }],
+    ["an unknown authentication is demanded", { authList: () => ({ types: [7] }) }],
     [
       "polkit refuses",
       { authList: () => ({ types: [2] }), authPolkit: () => ({ complete: false }) },

@@ -54,6 +54,7 @@ function arbitraryOf(token: string): fc.Arbitrary<unknown> {
   if (token.endsWith("?")) {
     return fc.option(arbitraryOf(token.slice(0, -1)), { nil: undefined });
   }
+  if (token.startsWith("char4<")) return fc.uint8Array({ maxLength: 20 });
   if (token.startsWith("char4[")) return fc.stringMatching(/^[a-z]{0,20}$/);
   const list = /^(.+)<(\d+)>$/.exec(token);
   if (list !== null) return fc.array(arbitraryOf(list[1]!), { maxLength: 4 });

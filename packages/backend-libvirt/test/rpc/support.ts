@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { onTestFinished, vi } from "vitest";
@@ -82,6 +83,16 @@ export async function until(condition: () => boolean): Promise<void> {
     await delay(10);
   }
   throw new Error(`not true within 10 s: ${condition.toString()}`);
+}
+
+/** Whether a process exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** A promise that never settles, for calls that hang. */

@@ -36,6 +36,17 @@ describe("the wire format", () => {
     expect(new XdrReader(bytes).readCharArray(4)).toBe("kvm");
   });
 
+  it("writes a list of characters as C makes integers of them", () => {
+    const bytes = written((writer) => writer.writeCharList(Buffer.from([0x6b, 0xff]), 2));
+    expect(bytes.toString("hex")).toBe("000000020000006bffffffff");
+    expect(new XdrReader(bytes).readCharList(2)).toEqual(new Uint8Array([0x6b, 0xff]));
+    expect(codeOf(() => new XdrReader(bytes).readCharList(1))).toBe("RPC_PROTOCOL");
+    expect(codeOf(() => new XdrReader(bytes.subarray(0, 8)).readCharList(2))).toBe("RPC_PROTOCOL");
+    expect(codeOf(() => written((writer) => writer.writeCharList(Buffer.alloc(3), 2)))).toBe(
+      "RPC_INVALID_ARGUMENT",
+    );
+  });
+
   it("reads 64-bit integers as a number exactly while they are safe", () => {
     const values = [
       [2n ** 53n - 1n, Number.MAX_SAFE_INTEGER],

@@ -23,6 +23,19 @@ export const connectProcedures = {
   connectGetHostname: [59, "high", {}, { hostname: "str" }],
   connectSupportsFeature: [60, "high", { feature: "i32" }, { supported: "bool" }],
   authList: [66, "high", {}, { types: "i32<20>" }],
+  authSaslInit: [67, "high", {}, { mechanisms: "str" }],
+  authSaslStart: [
+    68,
+    "high",
+    { mechanism: "str", isNull: "bool", data: "char4<65536>" },
+    { complete: "bool", isNull: "bool", data: "char4<65536>" },
+  ],
+  authSaslStep: [
+    69,
+    "high",
+    { isNull: "bool", data: "char4<65536>" },
+    { complete: "bool", isNull: "bool", data: "char4<65536>" },
+  ],
   authPolkit: [70, "high", {}, { complete: "bool" }],
   nodeGetCellsFreeMemory: [
     101,

@@ -2,9 +2,7 @@ import { createConnection } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { abortedError, RpcError } from "./rpc-error.ts";
-
-/** Opens the byte stream of a connection. Rejects when the signal fires. */
-export type StreamFactory = (options: { readonly signal: AbortSignal }) => Promise<Duplex>;
+import type { StreamFactory } from "./libvirt-transport.ts";
 
 /**
  * A factory for unix sockets that takes the first path on which a daemon listens.
