@@ -6,8 +6,8 @@ import { type EmbeddedHost, startEmbeddedHost } from "@polyvisor/backend-libvirt
 export interface Place extends AsyncDisposable {
   /** The libvirt URI of the daemon. */
   readonly uri: string;
-  /** True when the guest at this address answers, as its host sees it. */
-  answers(address: string, signal: AbortSignal): Promise<boolean>;
+  /** True when the guest at this address answers, as its host sees it; `undefined` when the host cannot be asked. */
+  answers(address: string, signal: AbortSignal): Promise<boolean | undefined>;
   /** Commands for a person: to reach the guest `domain`, and to remove everything. */
   instructions(domain: string, network: string): readonly string[];
 }
@@ -45,6 +45,8 @@ export function existingPlace(uri: string): Place {
   return {
     uri,
     async answers(address, signal) {
+      // Guests are behind the address translation of their host, and that is another machine.
+      if (new URL(uri).host !== "") return undefined;
       try {
         await promisify(execFile)("ping", [...PING, address], { signal });
         return true;
