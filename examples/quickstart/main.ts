@@ -100,9 +100,13 @@ async function enter(platform: Platform, place: Place, signal: AbortSignal): Pro
   const { status } = await platform.virtualMachines.get(MACHINE);
   const address = status?.ipAddress ?? "";
   say(`Does ${MACHINE} answer at ${address}?`);
-  if (!(await place.answers(address, signal)))
-    throw new Error(`${MACHINE} does not answer at ${address}`);
-  note(`yes: ${MACHINE} answers at ${address}`);
+  const answer = await place.answers(address, signal);
+  if (answer === false) throw new Error(`${MACHINE} does not answer at ${address}`);
+  note(
+    answer === undefined
+      ? "its host is another machine: ask from there"
+      : `yes: ${MACHINE} answers at ${address}`,
+  );
 }
 
 function leaveRunning(platform: Platform, place: Place): void {
