@@ -27,6 +27,19 @@ export const IMAGE_ERROR_CODES = {
     retryable: false,
     description: "The TLS certificate of the server could not be verified.",
   },
+  IMAGE_SOURCE_CHANGED: {
+    retryable: true,
+    description: "The file on the server changed while it was being read.",
+  },
+  IMAGE_SOURCE_NO_RANGES: {
+    retryable: false,
+    description: "The server does not serve parts of the file, so it can only be read in order.",
+  },
+  IMAGE_SOURCE_INVALID: {
+    retryable: false,
+    description:
+      "The source contradicts itself, for example by sending more bytes than it announced.",
+  },
   IMAGE_TOO_MANY_REDIRECTS: {
     retryable: false,
     description: "The server redirected more often than allowed.",
@@ -34,6 +47,10 @@ export const IMAGE_ERROR_CODES = {
   IMAGE_UNSAFE_REDIRECT: {
     retryable: false,
     description: "A redirect leads from https to http, or to something that is not HTTP at all.",
+  },
+  IMAGE_FORBIDDEN_ADDRESS: {
+    retryable: false,
+    description: "The source leads to an address that is not on the public Internet.",
   },
   IMAGE_CHECKSUM_MISMATCH: {
     retryable: false,

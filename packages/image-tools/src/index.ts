@@ -7,11 +7,17 @@ export {
 } from "./detect/detector.ts";
 export type { ChecksumAlgorithm, Checksums } from "./http/checksum.ts";
 export {
+  openHttpReader,
+  type HttpReader,
+  type HttpReaderOptions,
+} from "./http/open-http-reader.ts";
+export {
   openHttpSource,
   type HttpSource,
   type HttpSourceOptions,
 } from "./http/open-http-source.ts";
 export type { DownloadProgress } from "./http/progress-meter.ts";
+export type { HttpTraffic } from "./http/range-client.ts";
 export { IMAGE_ERROR_CODES, type ImageErrorCode } from "./image-error-codes.ts";
 export { ImageError, isImageError } from "./image-error.ts";
 export type { ImageLimits } from "./image-limits.ts";
