@@ -29,6 +29,9 @@ export {
 export { createIso9660, type Iso9660File, type Iso9660Input } from "./iso9660/create-iso9660.ts";
 export { openQcow2, type OpenQcow2Options, type Qcow2Image } from "./qcow2/open-qcow2.ts";
 export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
+export { callbackReader, type CallbackReaderOptions } from "./source/callback-reader.ts";
+export { fromStream, type ForwardSource, type FromStreamOptions } from "./source/forward-source.ts";
+export { openSource, type ImageSource, type OpenSourceOptions } from "./source/open-source.ts";
 export { rawSparseStream, type RawSparseStreamOptions } from "./sparse/raw-sparse-stream.ts";
 export type { SparseExtent, SparseStream } from "./sparse/sparse-stream.ts";
 export {
