@@ -58,7 +58,7 @@ export const IMAGE_ERROR_CODES = {
   },
   IMAGE_UNRECOGNISED: {
     retryable: false,
-    description: "The bytes are not a disk image, for example an HTML page, text or only zeros.",
+    description: "The bytes are not a disk image, for example an HTML page or text.",
   },
   IMAGE_CORRUPT: {
     retryable: false,
@@ -77,13 +77,17 @@ export const IMAGE_ERROR_CODES = {
     retryable: false,
     description: "The format is recognised, but cannot be read.",
   },
+  IMAGE_FORMAT_MISMATCH: {
+    retryable: false,
+    description: "The image is not of the format that the caller expects.",
+  },
   IMAGE_TOO_LARGE: {
     retryable: false,
     description: "The image exceeds a configured limit of size, memory or compression ratio.",
   },
   IMAGE_NOT_FOUND: {
     retryable: false,
-    description: "The store has no image of this name.",
+    description: "There is no image, member or file of this name.",
   },
   IMAGE_CONFLICT: {
     retryable: false,

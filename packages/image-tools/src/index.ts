@@ -1,3 +1,10 @@
+export { checkImage, type CheckedImage, type CheckImageOptions } from "./convert/check-image.ts";
+export type { ConversionProgress } from "./convert/conversion-progress.ts";
+export {
+  convertImage,
+  type ConvertedImage,
+  type ConvertImageOptions,
+} from "./convert/convert-image.ts";
 export { detectImage, type DetectedImage } from "./detect/detect-image.ts";
 export {
   HEAD_SAMPLE_BYTES,
@@ -5,6 +12,11 @@ export {
   type ImageFormat,
   type ImageWrapper,
 } from "./detect/detector.ts";
+export type { DiskFormat } from "./disk/disk-format.ts";
+export type { DiskImage, DiskImageCallOptions } from "./disk/disk-image.ts";
+export type { ResolveExtent } from "./disk/disk-opener.ts";
+export type { BlockCodec, DiskSegment } from "./disk/disk-segment.ts";
+export { openDiskImage, type OpenDiskImageOptions } from "./disk/open-disk-image.ts";
 export type { ChecksumAlgorithm, Checksums } from "./http/checksum.ts";
 export {
   openHttpReader,
@@ -29,6 +41,20 @@ export {
 export { createIso9660, type Iso9660File, type Iso9660Input } from "./iso9660/create-iso9660.ts";
 export { openQcow2, type OpenQcow2Options, type Qcow2Image } from "./qcow2/open-qcow2.ts";
 export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
+export { openOva, type OpenOvaOptions, type Ova, type OvaDisk } from "./ova/open-ova.ts";
+export type {
+  OvfController,
+  OvfDescription,
+  OvfDisk,
+  OvfDrive,
+  OvfFile,
+  OvfNetwork,
+  OvfNetworkAdapter,
+  OvfOperatingSystem,
+  OvfSystem,
+} from "./ovf/ovf-description.ts";
+export { parseOvf } from "./ovf/parse-ovf.ts";
+export { writeOvf, type WriteOvfOptions } from "./ovf/write-ovf.ts";
 export { callbackReader, type CallbackReaderOptions } from "./source/callback-reader.ts";
 export { fromStream, type ForwardSource, type FromStreamOptions } from "./source/forward-source.ts";
 export { openSource, type ImageSource, type OpenSourceOptions } from "./source/open-source.ts";
@@ -46,3 +72,5 @@ export type {
   ImageStoreCallOptions,
   ImportImageOptions,
 } from "./store/image-store.ts";
+export { openTar, type TarArchive } from "./tar/open-tar.ts";
+export { walkTar, type TarMember } from "./tar/walk-tar.ts";
