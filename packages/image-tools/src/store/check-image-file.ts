@@ -1,16 +1,17 @@
 import { detectImage, findFormats } from "../detect/detect-image.ts";
-import { HEAD_SAMPLE_BYTES, TAIL_SAMPLE_BYTES, type ImageFormat } from "../detect/detector.ts";
+import { HEAD_SAMPLE_BYTES, TAIL_SAMPLE_BYTES } from "../detect/detector.ts";
 import { ImageError } from "../image-error.ts";
 import type { ImageLimits } from "../image-limits.ts";
 import { openFileReader, type RandomAccessReader } from "../io/random-access-reader.ts";
 import { openQcow2, type Qcow2Image } from "../qcow2/open-qcow2.ts";
+import { requireStorable, type StorableImage } from "./require-storable.ts";
 
 // Formats that programs are known to probe for in a raw disk, and that can refer to other files.
 const NESTED_FORMATS = new Set(["qcow2", "qcow", "vmdk", "vdi", "vhd", "vhdx", "qed", "parallels"]);
 
 /** What the complete check of an image file found. */
 export interface CheckedImageFile {
-  readonly detected: { readonly format: ImageFormat; readonly cdrom: boolean };
+  readonly detected: StorableImage;
   readonly virtualSizeBytes: number;
 }
 
@@ -29,10 +30,7 @@ export async function checkImageFile(
   const head = await reader.read(0, Math.min(reader.sizeBytes, HEAD_SAMPLE_BYTES));
   const tailBytes = Math.min(reader.sizeBytes, TAIL_SAMPLE_BYTES);
   const tail = await reader.read(reader.sizeBytes - tailBytes, tailBytes);
-  const detected = detectImage(head, tail);
-  if (detected.kind === "wrapper") {
-    throw new ImageError("IMAGE_UNSUPPORTED", `the file holds ${detected.wrapper}, not an image`);
-  }
+  const detected = requireStorable(detectImage(head, tail));
   if (detected.format === "qcow2") {
     const { maxVirtualSizeBytes } = limits;
     const image = await openQcow2(withoutDispose(reader), { maxVirtualSizeBytes, signal });
