@@ -55,6 +55,8 @@ export type {
 } from "./ovf/ovf-description.ts";
 export { parseOvf } from "./ovf/parse-ovf.ts";
 export { writeOvf, type WriteOvfOptions } from "./ovf/write-ovf.ts";
+export type { BootHints, ImageReport, UnsafeReason } from "./report/image-report.ts";
+export { inspectImage, inspectSource, type InspectImageOptions } from "./report/inspect-image.ts";
 export { callbackReader, type CallbackReaderOptions } from "./source/callback-reader.ts";
 export { fromStream, type ForwardSource, type FromStreamOptions } from "./source/forward-source.ts";
 export { openSource, type ImageSource, type OpenSourceOptions } from "./source/open-source.ts";

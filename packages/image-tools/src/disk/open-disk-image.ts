@@ -77,7 +77,7 @@ export async function openDiskImage(
     return rawDiskImage(reader, { format, warnings, claimedSize });
   }
   const image = await OPENERS[format](reader, resolved);
-  await refuseNested(image, signal);
+  if (!resolved.lazy) await refuseNested(image, signal);
   return image;
 }
 

@@ -14,6 +14,7 @@ import {
 
 const ENTRY_BYTES = 8;
 const MAX_METADATA_BYTES = 1024 * 1024;
+const FIRST_METADATA_BYTES = 80 * 1024;
 const RESERVED_LOW = 0x000ffff8;
 const STATE_PRESENT = 6;
 const STATES_WITHOUT_DATA = new Set([0, 1, 2, 3, 5]);
@@ -26,8 +27,7 @@ const STATES_WITHOUT_DATA = new Set([0, 1, 2, 3, 5]);
  */
 export const openVhdx: DiskOpener = async (reader, options) => {
   const regions = await readVhdxRegions(reader);
-  const metadataBytes = Math.min(regions.metadata.length, MAX_METADATA_BYTES);
-  const metadata = parseVhdxMetadata(await reader.read(regions.metadata.offset, metadataBytes));
+  const metadata = await readMetadata(reader, regions.metadata, options.lazy);
   const { virtualSizeBytes, blockBytes } = metadata;
   requireWithin(vhdxErrors, "the disk", virtualSizeBytes, options.maxVirtualSizeBytes);
   const blocks = Math.ceil(virtualSizeBytes / blockBytes);
@@ -60,6 +60,22 @@ export const openVhdx: DiskOpener = async (reader, options) => {
     },
   });
 };
+
+async function readMetadata(
+  reader: RandomAccessReader,
+  { offset, length }: VhdxRegion,
+  lazy: boolean,
+): Promise<VhdxMetadata> {
+  const all = Math.min(length, MAX_METADATA_BYTES);
+  const first = await reader.read(offset, lazy ? Math.min(all, FIRST_METADATA_BYTES) : all);
+  try {
+    return parseVhdxMetadata(first);
+  } catch (error) {
+    // The items may lie further behind than any writer puts them.
+    if (first.length === all) throw error;
+    return parseVhdxMetadata(await reader.read(offset, all));
+  }
+}
 
 function claimRegions(claims: ExtentClaims, regions: VhdxRegions): void {
   claims.claimFixed(0, 1);
