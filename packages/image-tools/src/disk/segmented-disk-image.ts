@@ -76,6 +76,27 @@ export function segmentedDiskImage(disk: SegmentedDisk): SegmentedDiskImage {
     return decode(await reader.read(hostOffset, length), segment);
   }
 
+  async function* segments(
+    start: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<readonly DiskSegment[], void, void> {
+    for await (const list of disk.segments(start, end, signal)) {
+      for (const segment of list) requireInside(segment);
+      yield list;
+    }
+  }
+
+  function requireInside(segment: DiskSegment): void {
+    if (segment.type === "hole") return;
+    const length = segment.type === "data" ? segment.length : 1;
+    if (segment.hostOffset + length <= reader.sizeBytes) return;
+    throw new ImageError(
+      "IMAGE_TRUNCATED",
+      `the ${format} image is cut short: data at byte ${segment.hostOffset} lies beyond its end`,
+    );
+  }
+
   async function read(
     offset: number,
     length: number,
@@ -86,7 +107,7 @@ export function segmentedDiskImage(disk: SegmentedDisk): SegmentedDiskImage {
     let end = Math.floor(offset / disk.blockBytes) * disk.blockBytes;
     // Whole blocks, so that a block is kept in the cache as a whole.
     const lastEnd = Math.ceil((offset + length) / disk.blockBytes) * disk.blockBytes;
-    for await (const list of disk.segments(end, Math.min(lastEnd, virtualSizeBytes), signal)) {
+    for await (const list of segments(end, Math.min(lastEnd, virtualSizeBytes), signal)) {
       for (const segment of list) {
         const start = end;
         end += segment.length;
@@ -107,7 +128,7 @@ export function segmentedDiskImage(disk: SegmentedDisk): SegmentedDiskImage {
   }
 
   const extents: SegmentedDiskImage["extents"] = (length, signal) =>
-    segmentExtents({ reader, segments: disk.segments(0, length, signal), decode, signal });
+    segmentExtents({ reader, segments: segments(0, length, signal), decode, signal });
 
   return {
     format,
@@ -121,7 +142,7 @@ export function segmentedDiskImage(disk: SegmentedDisk): SegmentedDiskImage {
       [Symbol.asyncIterator]: () => extents(virtualSizeBytes, signal),
       [Symbol.asyncDispose]: async () => {},
     }),
-    segments: ({ signal } = {}) => disk.segments(0, virtualSizeBytes, signal),
+    segments: ({ signal } = {}) => segments(0, virtualSizeBytes, signal),
     check: ({ signal } = {}) => disk.check(signal),
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   };

@@ -1,4 +1,5 @@
 import { ByteCache } from "../disk/byte-cache.ts";
+import { formatErrors, readStructure } from "../disk/disk-opener.ts";
 import type { DiskSegment } from "../disk/disk-segment.ts";
 import { joinSegments } from "../disk/join-segments.ts";
 import { segmentedDiskImage, type SegmentedDiskImage } from "../disk/segmented-disk-image.ts";
@@ -13,6 +14,9 @@ const WHOLE_HEAD_BYTES = 2 * 1024 * 1024;
 const LAZY_HEAD_BYTES = 64 * 1024;
 const TABLE_CACHE_BYTES = 4 * 1024 * 1024;
 const L1_PAGE_BYTES = 4 * 1024;
+const L1_CACHE_BYTES = 256 * 1024;
+
+const errors = formatErrors("qcow2");
 
 /** Options of {@link openQcow2Disk}. */
 export interface OpenQcow2DiskOptions {
@@ -71,6 +75,7 @@ function createSegments(
   end: number,
   signal: AbortSignal | undefined,
 ) => AsyncGenerator<readonly DiskSegment[], void, void> {
+  const l1Pages = new ByteCache(L1_CACHE_BYTES);
   const tables = new ByteCache(TABLE_CACHE_BYTES);
   const coverage = l2CoverageBytes(header);
   const l1Bytes = header.l1Entries * 8;
@@ -78,7 +83,8 @@ function createSegments(
   async function readL1Page(page: number): Promise<Buffer> {
     const start = page * L1_PAGE_BYTES;
     const offset = header.l1Offset + start;
-    return tables.get(offset, () => reader.read(offset, Math.min(L1_PAGE_BYTES, l1Bytes - start)));
+    const length = Math.min(L1_PAGE_BYTES, l1Bytes - start);
+    return l1Pages.get(page, () => readStructure(reader, errors, "the L1 table", offset, length));
   }
 
   return async function* segments(start, end, signal) {
@@ -103,7 +109,9 @@ function createSegments(
         signal?.throwIfAborted();
         if (holeLength > 0) yield [{ type: "hole", length: holeLength }];
         holeLength = 0;
-        const table = await tables.get(offset, () => reader.read(offset, header.clusterSize));
+        const table = await tables.get(offset, () =>
+          readStructure(reader, errors, "an L2 table", offset, header.clusterSize),
+        );
         yield joinSegments(readL2Table(header, table, position - tableStart, wanted));
       }
       position += wanted;

@@ -54,14 +54,14 @@ async function openSparse(
   requireWithin(vmdkErrors, "the disk", virtualSizeBytes, options.maxVirtualSizeBytes);
   requireWithin(vmdkErrors, "the directory", directoryBytes(header), options.maxTableBytes);
   if (part === "whole") requireSingleFile(await readEmbeddedDescriptor(reader, header));
-  const directory = header.hasMarkers
+  const { directory, hasFooter } = header.hasMarkers
     ? await readStreamFooter(reader, header)
-    : (header.directory ?? 0);
+    : { directory: header.directory ?? 0, hasFooter: false };
   if (directory === 0) throw vmdkErrors.corrupt("no header says where its tables are");
   if (directory * VMDK_SECTOR_BYTES + directoryBytes(header) > reader.sizeBytes) {
     throw vmdkErrors.truncated("the grain directory lies beyond its end");
   }
-  const grains: VmdkGrains = { reader, header, directory };
+  const grains: VmdkGrains = { reader, header, directory, hasFooter };
   const grainBytes = header.grain * VMDK_SECTOR_BYTES;
   const allocated = options.lazy ? undefined : await checkVmdkGrains(grains, options.signal);
   return segmentedDiskImage({

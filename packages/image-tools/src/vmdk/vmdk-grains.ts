@@ -5,6 +5,7 @@ import { joinSegments } from "../disk/join-segments.ts";
 import type { SegmentedDisk } from "../disk/segmented-disk-image.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { readGrainMarker } from "./grain-marker.ts";
+import { requireStreamEnd } from "./stream-footer.ts";
 import { VMDK_SECTOR_BYTES, vmdkErrors, type VmdkHeader } from "./vmdk-header.ts";
 
 const TABLE_CACHE_BYTES = 4 * 1024 * 1024;
@@ -17,6 +18,8 @@ export interface VmdkGrains {
   readonly header: VmdkHeader;
   /** Sector of the grain directory. */
   readonly directory: number;
+  /** Whether the file ends with a footer and an end-of-stream marker. */
+  readonly hasFooter: boolean;
 }
 
 /** Number of bytes of the grain directory. */
@@ -45,14 +48,7 @@ export function vmdkSegments(grains: VmdkGrains): SegmentedDisk["segments"] {
         yield [{ type: "hole", length: stop - position }];
       } else {
         const table = await tables.get(index, () => readTable(grains, sector));
-        const found: Promise<DiskSegment>[] = [];
-        for (; position < stop; position += grainBytes) {
-          const at = (position / grainBytes) % header.tableEntries;
-          const length = Math.min(grainBytes, stop - position);
-          const entry = table.readUInt32LE(at * 4);
-          found.push(toSegment(grains, entry, position / VMDK_SECTOR_BYTES, length));
-        }
-        yield joinSegments(await Promise.all(found));
+        yield await readTableSegments(grains, table, position, stop);
       }
       position = stop;
     }
@@ -93,7 +89,14 @@ export async function checkVmdkGrains(
   }
   claims.refuseOverlaps();
   if (header.isCompressed && allocated > 0) {
-    await readGrainMarker(grains, last.sector, last.grain * header.grain);
+    const { offset, bytes: length } = await readGrainMarker(
+      grains,
+      last.sector,
+      last.grain * header.grain,
+    );
+    if (header.hasMarkers && !grains.hasFooter) {
+      await requireStreamEnd(reader, header, last.sector * VMDK_SECTOR_BYTES, offset + length);
+    }
   }
   return allocated;
 }
@@ -121,17 +124,44 @@ function dataSector({ reader, header }: VmdkGrains, entry: number): number | und
   return entry;
 }
 
-async function toSegment(
+async function readTableSegments(
   grains: VmdkGrains,
-  entry: number,
+  table: Buffer,
+  start: number,
+  end: number,
+): Promise<readonly DiskSegment[]> {
+  const { header } = grains;
+  const grainBytes = header.grain * VMDK_SECTOR_BYTES;
+  const segments: DiskSegment[] = [];
+  const compressed: Promise<void>[] = [];
+  for (let position = start; position < end; position += grainBytes) {
+    const at = (position / grainBytes) % header.tableEntries;
+    const length = Math.min(grainBytes, end - position);
+    const sector = dataSector(grains, table.readUInt32LE(at * 4));
+    const index = segments.length;
+    segments.push(
+      sector === undefined
+        ? { type: "hole", length }
+        : { type: "data", length, hostOffset: sector * VMDK_SECTOR_BYTES },
+    );
+    if (sector === undefined || !header.isCompressed) continue;
+    const reading = compressedSegment(grains, sector, position / VMDK_SECTOR_BYTES, length);
+    compressed.push(
+      reading.then((segment) => {
+        segments[index] = segment;
+      }),
+    );
+  }
+  await Promise.all(compressed);
+  return joinSegments(segments);
+}
+
+async function compressedSegment(
+  grains: VmdkGrains,
+  sector: number,
   diskSector: number,
   length: number,
 ): Promise<DiskSegment> {
-  const sector = dataSector(grains, entry);
-  if (sector === undefined) return { type: "hole", length };
-  if (!grains.header.isCompressed) {
-    return { type: "data", length, hostOffset: sector * VMDK_SECTOR_BYTES };
-  }
   const { offset, bytes } = await readGrainMarker(grains, sector, diskSector);
   return {
     type: "compressed",
