@@ -1,12 +1,4 @@
-import { tmpdir } from "node:os";
-import { ContentDigest } from "../digest/content-digest.ts";
-import { resolveImageLimits } from "../image-limits.ts";
-import type { DiskSink } from "../write/disk-sink.ts";
-import { chooseExecutor } from "./choose-executor.ts";
-import { ConversionMeter } from "./conversion-progress.ts";
 import type { ConvertedImage, ConvertImageOptions } from "./convert-image.ts";
-import { copySource } from "./copy-source.ts";
-import { openConversionSource } from "./open-conversion-source.ts";
 
 /** What {@link checkImage} is asked for; see {@link ConvertImageOptions}. */
 export type CheckImageOptions = Pick<
@@ -32,44 +24,6 @@ export type CheckedImage = Omit<ConvertedImage, "storedBytes" | "resumedBytes">;
  * @throws ImageError as `convertImage` does.
  */
 export async function checkImage(options: CheckImageOptions): Promise<CheckedImage> {
-  const { signal, digests = {} } = options;
-  signal?.throwIfAborted();
-  await using source = await openConversionSource(options.source, {
-    limits: resolveImageLimits(options.limits),
-    expectedFormat: options.expectedFormat,
-    scratchDirectory: tmpdir(),
-    caBundle: options.caBundle,
-    sha256: digests.source === true,
-    signal,
-  });
-  await using executor = chooseExecutor(options.threads, source);
-  const meter = new ConversionMeter({ report: options.onProgress });
-  const digest = digests.content === true ? new ContentDigest() : undefined;
-  const { virtualSizeBytes, warnings } = await copySource({
-    source,
-    sink: nothingSink,
-    writeHoles: false,
-    executor,
-    observer: digest,
-    meter,
-    signal,
-  });
-  const sha256 = await source.sha256();
-  return {
-    source: {
-      format: source.format,
-      wrappers: source.wrappers,
-      ...(sha256 === undefined ? {} : { sha256 }),
-    },
-    virtualSizeBytes,
-    dataBytes: meter.bytesOut,
-    ...(digest === undefined ? {} : { contentDigest: digest.digest(virtualSizeBytes) }),
-    warnings,
-  };
+  const { runCheck } = await import("./run-check.ts");
+  return runCheck(options);
 }
-
-const nothingSink: DiskSink = {
-  output: { kind: "nothing" },
-  accept: async () => {},
-  finish: async () => 0,
-};

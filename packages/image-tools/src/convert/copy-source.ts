@@ -14,6 +14,8 @@ export interface CopySourceInput {
   readonly observer: ContentObserver | undefined;
   /** Where to begin; what is before is there already. Default: 0. */
   readonly start?: number;
+  /** Called after each step. */
+  readonly onStep?: () => void;
   /** Waited for after each step. */
   readonly afterStep?: () => Promise<void>;
   readonly meter: ConversionMeter;
@@ -44,6 +46,7 @@ export async function copySource(input: CopySourceInput): Promise<CopiedSource> 
       streamBytes += streamed;
       const read = source.reader === undefined ? streamed : (result?.readBytes ?? 0);
       meter.add(read, result?.dataBytes ?? 0, fractionOf(source, allocatedDone));
+      input.onStep?.();
       await input.afterStep?.();
     },
   });

@@ -174,6 +174,31 @@ describe("convertImage", () => {
     expect(await readdir(directory.path)).toEqual([]);
   });
 
+  test("a source that gives nothing any more is given up", async () => {
+    await using directory = await temporaryDirectory();
+    const image = await openDiskImage(memoryReader(rawDisk(8 * MEBIBYTE)));
+    const { promise: never, resolve } = Promise.withResolvers<void>();
+    const source: DiskImage = {
+      ...image,
+      stream: ({ signal } = {}) => ({
+        sizeBytes: image.virtualSizeBytes,
+        async *[Symbol.asyncIterator]() {
+          signal?.addEventListener("abort", () => resolve());
+          await never;
+          signal?.throwIfAborted();
+          yield* image.stream();
+        },
+        [Symbol.asyncDispose]: async () => {},
+      }),
+    };
+    const target = join(directory.path, "target");
+    const maxIdleMs = 50;
+    await expect(convertImage({ source, target, to: "raw", maxIdleMs })).rejects.toMatchObject({
+      code: "IMAGE_SOURCE_STALLED",
+    });
+    expect(await readdir(directory.path)).toEqual([]);
+  });
+
   test("a disk that is itself an image is refused", async () => {
     await using directory = await temporaryDirectory();
     const inner = await readFile(await makeQcow2(directory.path, rawDisk()));
