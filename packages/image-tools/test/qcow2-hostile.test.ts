@@ -34,6 +34,11 @@ function usedEntries(image: Buffer): readonly number[] {
   return positions;
 }
 
+function setSnapshots(image: Buffer, count: number, offset: number): void {
+  image.writeUInt32BE(count, 60);
+  image.writeBigUInt64BE(BigInt(offset), 64);
+}
+
 async function expectRefusal(
   base: Buffer,
   patch: (image: Buffer) => void,
@@ -78,6 +83,8 @@ const headerCases: readonly (readonly [string, ImageErrorCode, (image: Buffer) =
   ],
   ["no refcount table", "IMAGE_CORRUPT", (i) => i.writeUInt32BE(0, 56)],
   ["huge refcount table", "IMAGE_TOO_LARGE", (i) => i.writeUInt32BE(0xffffffff, 56)],
+  ["snapshot table beyond the end", "IMAGE_TRUNCATED", (i) => setSnapshots(i, 1, 2 ** 40)],
+  ["snapshot table over the L2 table", "IMAGE_CORRUPT", (i) => setSnapshots(i, 1, l2(i))],
   ["too many snapshots", "IMAGE_TOO_LARGE", (i) => i.writeUInt32BE(0xffffffff, 60)],
   ["corrupt bit", "IMAGE_CORRUPT", (i) => i.writeUInt32BE(2, 76)],
   ["data file bit", "IMAGE_UNSAFE", (i) => i.writeUInt32BE(4, 76)],

@@ -4,11 +4,6 @@ import { ImageError } from "../image-error.ts";
 import { DEFAULT_MAX_VIRTUAL_SIZE_BYTES } from "../image-limits.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { discClaimedSize } from "../iso9660/disc-claimed-size.ts";
-import { openQcow2Disk } from "../qcow2/qcow2-disk.ts";
-import { openVdi } from "../vdi/open-vdi.ts";
-import { openVhd } from "../vhd/open-vhd.ts";
-import { openVhdx } from "../vhdx/open-vhdx.ts";
-import { openVmdk } from "../vmdk/open-vmdk.ts";
 import type { DiskFormat } from "./disk-format.ts";
 import type { DiskImage } from "./disk-image.ts";
 import type { DiskOpener, DiskOpenerOptions, ResolveExtent } from "./disk-opener.ts";
@@ -76,17 +71,22 @@ export async function openDiskImage(
       format === "iso" ? await discClaimedSize(reader, sample.head) : rawClaimedSize(sample.head);
     return rawDiskImage(reader, { format, warnings, claimedSize });
   }
-  const image = await OPENERS[format](reader, resolved);
+  const open = await OPENERS[format]();
+  const image = await open(reader, resolved);
   if (!resolved.lazy) await refuseNested(image, signal);
   return image;
 }
 
-const OPENERS: Readonly<Record<Exclude<DiskFormat, "raw" | "iso">, DiskOpener>> = {
-  qcow2: async (reader, options) => (await openQcow2Disk(reader, options)).image,
-  vmdk: openVmdk,
-  vdi: openVdi,
-  vhd: openVhd,
-  vhdx: openVhdx,
+// Loaded when needed: most programs meet one or two formats.
+const OPENERS: Readonly<Record<Exclude<DiskFormat, "raw" | "iso">, () => Promise<DiskOpener>>> = {
+  qcow2: async () => {
+    const { openQcow2Disk } = await import("../qcow2/qcow2-disk.ts");
+    return async (reader, options) => (await openQcow2Disk(reader, options)).image;
+  },
+  vmdk: async () => (await import("../vmdk/open-vmdk.ts")).openVmdk,
+  vdi: async () => (await import("../vdi/open-vdi.ts")).openVdi,
+  vhd: async () => (await import("../vhd/open-vhd.ts")).openVhd,
+  vhdx: async () => (await import("../vhdx/open-vhdx.ts")).openVhdx,
 };
 
 async function readSample(reader: RandomAccessReader): Promise<ImageSample> {

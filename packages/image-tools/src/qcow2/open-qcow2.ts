@@ -2,7 +2,6 @@ import { ImageError } from "../image-error.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import type { SparseStream } from "../sparse/sparse-stream.ts";
 import type { Qcow2CheckReport } from "./qcow2-check.ts";
-import { openQcow2Disk } from "./qcow2-disk.ts";
 
 /** Options of {@link openQcow2}. */
 export interface OpenQcow2Options {
@@ -45,6 +44,7 @@ export async function openQcow2(
   options: OpenQcow2Options = {},
 ): Promise<Qcow2Image> {
   const { signal, maxVirtualSizeBytes } = options;
+  const { openQcow2Disk } = await import("./qcow2-disk.ts");
   const { image, header, check } = await openQcow2Disk(reader, { signal, maxVirtualSizeBytes });
   return {
     virtualSizeBytes: header.virtualSizeBytes,

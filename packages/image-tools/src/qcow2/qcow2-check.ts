@@ -5,6 +5,7 @@ import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { CompressedStarts } from "./compressed-starts.ts";
 import { HostClusterMap } from "./host-cluster-map.ts";
 import type { Qcow2Header } from "./qcow2-header.ts";
+import { claimSnapshots } from "./qcow2-snapshots.ts";
 import { l2CoverageBytes, readL1Entry, readL2Table } from "./qcow2-l2-table.ts";
 
 const MAX_CUT_CLUSTERS = 64 * 1024;
@@ -41,6 +42,7 @@ export async function checkQcow2(input: Qcow2CheckInput): Promise<Qcow2CheckRepo
   const cutClusters: CompressedSegment[] = [];
 
   await claimMetadata(input, map, tables);
+  await claimSnapshots(reader, header, map);
   let allocatedBytes = 0;
   for (let index = 0; index < tables; index += 1) {
     const offset = readL1Entry(header, input.l1, index);

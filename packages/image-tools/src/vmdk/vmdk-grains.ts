@@ -133,26 +133,26 @@ async function readTableSegments(
   const { header } = grains;
   const grainBytes = header.grain * VMDK_SECTOR_BYTES;
   const segments: DiskSegment[] = [];
-  const compressed: Promise<void>[] = [];
+  // All entries are looked at before the first marker is read, so that no read is left behind.
+  const grainsToRead: { index: number; sector: number; position: number; length: number }[] = [];
   for (let position = start; position < end; position += grainBytes) {
     const at = (position / grainBytes) % header.tableEntries;
     const length = Math.min(grainBytes, end - position);
     const sector = dataSector(grains, table.readUInt32LE(at * 4));
-    const index = segments.length;
-    segments.push(
-      sector === undefined
-        ? { type: "hole", length }
-        : { type: "data", length, hostOffset: sector * VMDK_SECTOR_BYTES },
-    );
-    if (sector === undefined || !header.isCompressed) continue;
-    const reading = compressedSegment(grains, sector, position / VMDK_SECTOR_BYTES, length);
-    compressed.push(
-      reading.then((segment) => {
-        segments[index] = segment;
-      }),
-    );
+    if (sector === undefined) {
+      segments.push({ type: "hole", length });
+      continue;
+    }
+    if (header.isCompressed)
+      grainsToRead.push({ index: segments.length, sector, position, length });
+    segments.push({ type: "data", length, hostOffset: sector * VMDK_SECTOR_BYTES });
   }
-  await Promise.all(compressed);
+  await Promise.all(
+    grainsToRead.map(async ({ index, sector, position, length }) => {
+      const diskSector = position / VMDK_SECTOR_BYTES;
+      segments[index] = await compressedSegment(grains, sector, diskSector, length);
+    }),
+  );
   return joinSegments(segments);
 }
 
