@@ -41,6 +41,9 @@ export {
 export { createIso9660, type Iso9660File, type Iso9660Input } from "./iso9660/create-iso9660.ts";
 export { openQcow2, type OpenQcow2Options, type Qcow2Image } from "./qcow2/open-qcow2.ts";
 export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
+export { openOciImage, type OpenOciImageOptions } from "./oci/open-oci-image.ts";
+export { openOciLayout, type OpenOciLayoutOptions } from "./oci/open-oci-layout.ts";
+export type { OciDisk } from "./oci/open-disk.ts";
 export { openOva, type OpenOvaOptions, type Ova, type OvaDisk } from "./ova/open-ova.ts";
 export type {
   OvfController,
@@ -57,6 +60,11 @@ export { parseOvf } from "./ovf/parse-ovf.ts";
 export { writeOvf, type WriteOvfOptions } from "./ovf/write-ovf.ts";
 export type { BootHints, ImageReport, UnsafeReason } from "./report/image-report.ts";
 export { inspectImage, inspectSource, type InspectImageOptions } from "./report/inspect-image.ts";
+export {
+  openArchiveDisk,
+  type ArchiveDisk,
+  type OpenArchiveDiskOptions,
+} from "./source/open-archive-disk.ts";
 export { callbackReader, type CallbackReaderOptions } from "./source/callback-reader.ts";
 export { fromStream, type ForwardSource, type FromStreamOptions } from "./source/forward-source.ts";
 export { openSource, type ImageSource, type OpenSourceOptions } from "./source/open-source.ts";
