@@ -1,8 +1,10 @@
-import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
+import { inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import type { BlockCodec } from "../disk/disk-segment.ts";
 import { ImageError } from "../image-error.ts";
 import { zstdFrameLength } from "../decode/zstd-frame.ts";
 
+// With room for exactly one block, node:zlib would allocate another only to find that it is done.
+const SPARE_BYTES = 64;
 const MAX_OVERLONG_BYTES = 64 * 1024 * 1024;
 
 /** A decoded block. */
@@ -49,7 +51,7 @@ function decodeAtMost(
   blockBytes: number,
   maxOutputLength: number,
 ): Buffer {
-  const options = { chunkSize: Math.max(blockBytes, constants.Z_MIN_CHUNK), maxOutputLength };
+  const options = { chunkSize: blockBytes + SPARE_BYTES, maxOutputLength };
   switch (codec) {
     case "deflate":
       return inflateRawSync(compressed, options);
@@ -70,7 +72,7 @@ function decodeZstd(compressed: Buffer, blockBytes: number): Buffer {
     const frameLength = zstdFrameLength(rest);
     if (frameLength === undefined) break;
     const part = zstdDecompressSync(rest.subarray(0, frameLength), {
-      chunkSize: Math.max(blockBytes, constants.Z_MIN_CHUNK),
+      chunkSize: blockBytes + SPARE_BYTES,
       maxOutputLength: blockBytes - decoded,
     });
     parts.push(part);

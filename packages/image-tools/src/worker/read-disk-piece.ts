@@ -2,7 +2,10 @@ import { ImageError } from "../image-error.ts";
 import type { CopyJob, FilePiece } from "./copy-job.ts";
 import { decodeBlock } from "./decode-block.ts";
 import { hostSpans } from "./host-spans.ts";
+import { ReusedMemory } from "./reused-memory.ts";
 import { readFileFully } from "./sync-file.ts";
+
+const scratch = new ReusedMemory();
 
 /** What reading a piece of a disk took. */
 export interface ReadDiskPiece {
@@ -62,8 +65,13 @@ function readCompressed(job: CopyJob): readonly FilePiece[] {
   if (job.source.kind !== "file") return [];
   const { fd, sizeBytes } = job.source;
   const compressed = job.segments.filter(({ type }) => type === "compressed");
-  return hostSpans(compressed, sizeBytes).map(({ offset, length }) => {
-    const bytes = Buffer.allocUnsafe(length);
+  const spans = hostSpans(compressed, sizeBytes);
+  const total = spans.reduce((sum, { length }) => sum + length, 0);
+  const memory = scratch.take(total);
+  let used = 0;
+  return spans.map(({ offset, length }) => {
+    const bytes = memory.subarray(used, used + length);
+    used += length;
     readFileFully(fd, bytes, offset);
     return { offset, bytes };
   });

@@ -3,15 +3,10 @@ import { zeroRuns } from "../sparse/zero-runs.ts";
 import type { CopyJob, CopyResult } from "./copy-job.ts";
 import { encodeBlocks } from "./encode-blocks.ts";
 import { readDiskPiece } from "./read-disk-piece.ts";
+import { ReusedMemory } from "./reused-memory.ts";
 import { writeFileFully } from "./sync-file.ts";
 
-let reused = Buffer.alloc(0);
-
-// Fresh memory for every job would cost more than reading a file into it.
-function workspace(length: number): Buffer {
-  if (reused.length < length) reused = Buffer.allocUnsafeSlow(length);
-  return reused.subarray(0, length);
-}
+const workspace = new ReusedMemory();
 
 /**
  * Does `job` on this thread, and returns when it is done.
@@ -19,7 +14,7 @@ function workspace(length: number): Buffer {
  * @throws ImageError `IMAGE_CORRUPT`, `IMAGE_TRUNCATED`, `IMAGE_IO`.
  */
 export function runCopyJob(job: CopyJob): CopyResult {
-  const disk = workspace(job.length);
+  const disk = workspace.take(job.length);
   const { readBytes, overlongBlocks } = readDiskPiece(job, disk);
   const leaves = job.leaves ? { leaves: contentLeaves(disk) } : {};
   const { output } = job;

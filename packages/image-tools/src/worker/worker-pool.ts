@@ -8,6 +8,9 @@ import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker
 const MAX_THREADS = 4;
 const JOBS_PER_THREAD = 3;
 
+// A small heap makes the collector take back decoded blocks sooner, which are not in it.
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 } as const;
+
 interface Waiting {
   readonly resolve: (result: CopyResult) => void;
   readonly reject: (error: unknown) => void;
@@ -62,7 +65,7 @@ function startThread(): Thread {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const script = new URL(`./copy-worker.${extension}`, import.meta.url);
   // Flags of the process, such as --input-type, need not be meant for another script.
-  const worker = new Worker(script, { execArgv: [] });
+  const worker = new Worker(script, { execArgv: [], resourceLimits: RESOURCE_LIMITS });
   const thread: Thread = { worker, waiting: new Map(), failure: undefined };
   worker.on("message", (response: WorkerResponse) => {
     const waiting = thread.waiting.get(response.id);
