@@ -35,10 +35,14 @@ export async function openOciLayout(
     throw new ImageError("IMAGE_UNSUPPORTED", "the archive has an unknown version of OCI layout");
   }
   const store: OciBlobStore = {
-    open: ({ digest }) => {
+    open: ({ digest, sizeBytes }) => {
       const name = `blobs/${digest.replace(":", "/")}`;
-      if (!tar.members.some((member) => member.name === name)) {
-        throw new ImageError("IMAGE_CORRUPT", `the OCI layout lacks "${name}"`);
+      const member = tar.members.find((candidate) => candidate.name === name);
+      if (member?.sizeBytes !== sizeBytes) {
+        throw new ImageError(
+          "IMAGE_CORRUPT",
+          `"${name}" of the OCI layout is missing or has another length than its manifest says`,
+        );
       }
       return readInOrder(tar.open(name), signal);
     },

@@ -11,6 +11,7 @@ const MAX_DESCRIPTOR_BYTES = 1024 * 1024;
 /** What a tar archive turned out to be. */
 export type InspectedArchive =
   | { readonly kind: "report"; readonly report: Omit<ImageReport, "wrappers" | "storedBytes"> }
+  | { readonly kind: "oci" }
   | { readonly kind: "image"; readonly reader: RandomAccessReader };
 
 /**
@@ -32,7 +33,7 @@ export async function inspectArchive(
     }
     if (isDescriptorName(member.name)) return describeOva(reader, member);
     if (member.name === "oci-layout" || member.name === "index.json") {
-      return { kind: "report", report: { ...EMPTY, format: "oci" } };
+      return { kind: "oci" };
     }
     files.push(member);
   }

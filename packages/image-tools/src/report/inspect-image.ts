@@ -4,12 +4,13 @@ import { isImageError } from "../image-error.ts";
 import type { ImageErrorCode } from "../image-error-codes.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import { memoryReader, type RandomAccessReader } from "../io/random-access-reader.ts";
+import { openOciLayout } from "../oci/open-oci-layout.ts";
 import type { ForwardSource } from "../source/forward-source.ts";
 import type { ImageSource } from "../source/open-source.ts";
 import { BoundedReader, BudgetExceeded, headReader, type ReadBudget } from "./bounded-reader.ts";
 import type { ImageReport } from "./image-report.ts";
 import { inspectArchive } from "./inspect-archive.ts";
-import { inspectDisk, readHead } from "./inspect-disk.ts";
+import { inspectDisk, readHead, unlessExceeded } from "./inspect-disk.ts";
 import { unwrapForInspection } from "./inspect-wrapped.ts";
 
 // An HTTP reader has fetched the first 80 KiB in one request on opening, which count here again.
@@ -26,6 +27,8 @@ const IMAGE_CODES: ReadonlySet<ImageErrorCode> = new Set([
   "IMAGE_UNSAFE",
   "IMAGE_UNSUPPORTED",
   "IMAGE_TOO_LARGE",
+  "IMAGE_CHECKSUM_MISMATCH",
+  "IMAGE_NOT_FOUND",
 ]);
 
 /** Options of {@link inspectImage}. */
@@ -78,13 +81,16 @@ async function readStart(
 ): Promise<{ readonly bytes: Buffer; readonly isWhole: boolean }> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of stream) {
-    signal?.throwIfAborted();
-    chunks.push(chunk);
-    length += chunk.length;
-    if (length >= MAX_CONTENT_BYTES) return { bytes: Buffer.concat(chunks), isWhole: false };
-  }
-  return { bytes: Buffer.concat(chunks), isWhole: true };
+  const isWhole = await unlessExceeded(async () => {
+    for await (const chunk of stream) {
+      signal?.throwIfAborted();
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length >= MAX_CONTENT_BYTES) return false;
+    }
+    return true;
+  });
+  return { bytes: Buffer.concat(chunks), isWhole: isWhole ?? false };
 }
 
 async function inspect(
@@ -105,6 +111,24 @@ async function inspect(
     const { code, message } = error;
     return { ...NOTHING, ...partial.at(-1), wrappers, unsafe: { code, message } };
   }
+}
+
+/** Describes a container image by the beginning of its disk. */
+async function inspectLayout(
+  reader: RandomAccessReader,
+  options: InspectImageOptions,
+): Promise<Omit<ImageReport, "wrappers">> {
+  await using stream = await openOciLayout(reader, options);
+  const { bytes, isWhole } = await readStart(stream, options.signal);
+  const content = isWhole ? memoryReader(bytes) : headReader(bytes, stream.sizeBytes);
+  const {
+    storedBytes: _stored,
+    wrappers,
+    format,
+    ...report
+  } = await inspect(content, isWhole, options);
+  const inner = [...wrappers, format ?? "unknown"].join(" > ");
+  return { ...report, format: "oci", warnings: [...report.warnings, `the disk is ${inner}`] };
 }
 
 const NOTHING = { cdrom: false, boot: { bios: false, uefi: false }, warnings: [] } as const;
@@ -151,6 +175,10 @@ async function inspectLayers(
     } else {
       const archive = await inspectArchive(reader, signal);
       if (archive.kind === "report") return { ...archive.report, wrappers };
+      if (archive.kind === "oci") {
+        partial.push({ format: "oci" });
+        return { ...(await inspectLayout(reader, options)), wrappers };
+      }
       wrappers.push("tar");
       ({ reader } = archive);
     }

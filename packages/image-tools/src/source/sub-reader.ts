@@ -1,5 +1,7 @@
 import { checkReadRange, type RandomAccessReader } from "../io/random-access-reader.ts";
 
+const MAX_STEP_BYTES = 1024 * 1024;
+
 /** A part of another reader, as a reader of its own. Disposing it leaves the other one open. */
 export function subReader(
   reader: RandomAccessReader,
@@ -45,14 +47,17 @@ export function joinReaders(readers: readonly RandomAccessReader[]): RandomAcces
   };
 }
 
-/** Reads what `reader` holds in order, in pieces of 1 MiB. */
+/** Reads what `reader` holds in order, in pieces that grow from 64 KiB to 1 MiB. */
 export async function* readInOrder(
   reader: RandomAccessReader,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const stepBytes = 1024 * 1024;
-  for (let offset = 0; offset < reader.sizeBytes; offset += stepBytes) {
+  let stepBytes = 64 * 1024;
+  for (let offset = 0; offset < reader.sizeBytes;) {
     signal?.throwIfAborted();
-    yield reader.read(offset, Math.min(stepBytes, reader.sizeBytes - offset));
+    const length = Math.min(stepBytes, reader.sizeBytes - offset);
+    yield reader.read(offset, length);
+    offset += length;
+    stepBytes = Math.min(stepBytes * 2, MAX_STEP_BYTES);
   }
 }
