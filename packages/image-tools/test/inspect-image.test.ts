@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { xzContentSize } from "../src/report/xz-size.ts";
 import {
@@ -125,6 +126,21 @@ describe("the corpus", () => {
       expect(report.virtualSizeBytes, entry.file).toBe(local.virtualSizeBytes);
     }
   }, 60_000);
+});
+
+test("damaged images are described, too", { timeout: 120_000 }, async () => {
+  const small = CORPUS.map(corpusImage).filter(({ length }) => length < 400_000 && length > 0);
+  const damage = fc.array(fc.tuple(fc.nat(400_000), fc.nat(255)), { minLength: 1, maxLength: 6 });
+  const where = fc.constantFrom(128, 1024, 70_000, 400_000);
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...small), damage, where, async (image, changes, span) => {
+      const bytes = Buffer.from(image);
+      for (const [at, value] of changes) bytes[at % Math.min(span, bytes.length)] = value;
+      const report = await inspectImage(memoryReader(bytes));
+      expect(report.storedBytes).toBe(bytes.length);
+    }),
+    { numRuns: 600 },
+  );
 });
 
 describe("large remote images", { timeout: 120_000 }, () => {

@@ -7,6 +7,7 @@ import {
   openArchiveDisk,
   openOciImage,
   openOciLayout,
+  openSource,
   type OpenOciImageOptions,
 } from "../src/index.ts";
 import { collectBytes } from "./support/collect.ts";
@@ -393,6 +394,14 @@ describe("names", () => {
       code: "IMAGE_FORBIDDEN_ADDRESS",
     });
   });
+});
+
+test("openSource takes docker:// names", async () => {
+  await using server = await serveLoopback(serveImage(await ociImage([[diskFile]])));
+  const source = await openSource(`docker://${referenceTo(server)}`);
+  if (source.kind !== "forward") throw new Error("a layer can only be read in order");
+  await using stream = source.stream;
+  expect((await collectBytes(stream)).equals(disk)).toBe(true);
 });
 
 test("an aborted signal ends opening with its reason", async () => {

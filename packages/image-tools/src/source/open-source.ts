@@ -3,6 +3,7 @@ import { openHttpReader, type HttpReaderOptions } from "../http/open-http-reader
 import { openHttpSource, type HttpSourceOptions } from "../http/open-http-source.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { openFileReader, type RandomAccessReader } from "../io/random-access-reader.ts";
+import { openOciImage, type OpenOciImageOptions } from "../oci/open-oci-image.ts";
 import type { ForwardSource } from "./forward-source.ts";
 
 /** Where an image comes from: something to read at random, or only in order. */
@@ -10,15 +11,18 @@ export type ImageSource =
   | { readonly kind: "random"; readonly reader: RandomAccessReader }
   | { readonly kind: "forward"; readonly stream: ForwardSource };
 
-/** Options of {@link openSource}; those about HTTP are of no effect on files. */
-export type OpenSourceOptions = HttpReaderOptions & Pick<HttpSourceOptions, "onProgress">;
+/** Options of {@link openSource}; those about networks are of no effect on files. */
+export type OpenSourceOptions = HttpReaderOptions &
+  Pick<HttpSourceOptions, "onProgress"> &
+  Pick<OpenOciImageOptions, "pullSecret" | "architecture" | "plainHttp" | "limits">;
 
 /**
- * Opens a local file or an http, https or file URL. What a server does not serve in parts is
+ * Opens a local file, an http, https or file URL, or `docker://` with the name of a container image
+ * in a registry. What a server does not serve in parts is
  * opened for reading in order. The caller disposes the reader or the stream.
  *
  * @throws ImageError `IMAGE_IO` for files, `IMAGE_INVALID_ARGUMENT` for other kinds of URL, and as
- * `openHttpReader` does.
+ * `openHttpReader` and `openOciImage` do.
  */
 export async function openSource(
   location: string | URL,
@@ -29,6 +33,9 @@ export async function openSource(
     case "http":
     case "https":
       return openHttp(String(location), options);
+    case "docker":
+    case "oci":
+      return { kind: "forward", stream: await openOciImage(String(location), options) };
     case "file":
       return { kind: "random", reader: await openFileReader(pathOf(String(location))) };
     case undefined:
@@ -36,7 +43,7 @@ export async function openSource(
     default:
       throw new ImageError(
         "IMAGE_INVALID_ARGUMENT",
-        `images cannot be read from ${scheme}:// addresses; use a path, http or https`,
+        `images cannot be read from ${scheme}:// addresses; use a path, http, https or docker`,
       );
   }
 }
