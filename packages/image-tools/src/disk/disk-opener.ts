@@ -71,5 +71,5 @@ export function requireWithin(
   maxBytes: number,
 ): void {
   if (bytes <= maxBytes) return;
-  throw errors.tooLarge(`${what} has ${bytes} bytes, more than the limit of ${maxBytes}`);
+  throw errors.tooLarge(`${what} exceeds the limit of ${maxBytes} bytes`);
 }
