@@ -5,7 +5,7 @@ import type { CopyStep, PlanCopyOptions } from "./plan-copy.ts";
 export interface ConversionSource extends AsyncDisposable {
   /** Format of the image, such as `qcow2`. */
   readonly format: string;
-  /** What was around the image, from the outside: `gz`, `xz`, `zst`, `bz2`, `tar`. */
+  /** What was around the image, from the outside: `ova`, `oci`, `tar`, `gz`, `xz`, `zst`, `bz2`. */
   readonly wrappers: readonly string[];
   /** Names this version of the source, where versions can be told apart. */
   readonly identity: string | undefined;
@@ -23,6 +23,8 @@ export interface ConversionSource extends AsyncDisposable {
   readonly streamBytes: () => number;
   /** SHA-256 of the source as it is, where it was asked for; complete after all steps. */
   readonly sha256: () => Promise<string | undefined>;
+  /** Verifies what reading the disk does not, such as the manifest of an OVA. */
+  readonly verify: () => Promise<void>;
   /** The disk. Can be called once. */
   steps(options: PlanCopyOptions): AsyncIterable<CopyStep>;
 }

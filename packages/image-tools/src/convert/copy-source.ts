@@ -5,6 +5,8 @@ import type { ConversionSource } from "./conversion-source.ts";
 import { copyDisk, type ContentObserver } from "./copy-disk.ts";
 import type { CopyStep } from "./plan-copy.ts";
 
+const OVERLONG_WARNING = "a compressed block holds more than fits; the rest was ignored";
+
 /** What {@link copySource} works with. */
 export interface CopySourceInput {
   readonly source: ConversionSource;
@@ -50,11 +52,10 @@ export async function copySource(input: CopySourceInput): Promise<CopiedSource> 
       await input.afterStep?.();
     },
   });
-  const warnings = [...source.warnings()];
-  if (overlongBlocks > 0) {
-    warnings.push(`${overlongBlocks} compressed blocks hold more than fits; the rest was ignored`);
-  }
-  return { virtualSizeBytes, warnings };
+  // Checking the image may have met the same before.
+  const warnings = new Set(source.warnings());
+  if (overlongBlocks > 0) warnings.add(OVERLONG_WARNING);
+  return { virtualSizeBytes, warnings: [...warnings] };
 }
 
 function allocatedIn(step: CopyStep): number {

@@ -10,7 +10,7 @@ import { ImageError } from "../image-error.ts";
 import type { ImageLimits } from "../image-limits.ts";
 import { peekStream } from "../io/peek-stream.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
-import { openSource } from "../source/open-source.ts";
+import { openSource, type ImageSource } from "../source/open-source.ts";
 import { readInOrder } from "../source/sub-reader.ts";
 import type { SparseExtent } from "../sparse/sparse-stream.ts";
 import type { ConversionSource } from "./conversion-source.ts";
@@ -28,6 +28,8 @@ export interface OpenConversionSourceOptions {
   readonly caBundle: string | undefined;
   /** Whether the SHA-256 of the source is wanted. */
   readonly sha256: boolean;
+  /** An archive inside of one is refused. */
+  readonly isInArchive?: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -41,29 +43,62 @@ export async function openConversionSource(
   options: OpenConversionSourceOptions,
 ): Promise<ConversionSource> {
   if (typeof source === "object" && !(source instanceof URL)) return fromImage(source, options);
-  const { signal, caBundle, limits, expectedFormat } = options;
+  const { signal, caBundle } = options;
   const opened = await openSource(source, { signal, caBundle });
+  if (opened.kind === "forward") return fromOpened(opened, options);
+  try {
+    const identity = await sourceIdentity(String(source), opened.reader);
+    return { ...(await fromOpened(opened, options)), identity };
+  } catch (error) {
+    await opened.reader[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Takes over what was opened; it is left open only when a reader cannot be used. */
+async function fromOpened(
+  opened: ImageSource,
+  options: OpenConversionSourceOptions,
+): Promise<ConversionSource> {
   if (opened.kind === "forward") {
     const { stream } = opened;
     return fromStream(stream, stream.sizeBytes, stream, options);
   }
   const { reader } = opened;
-  try {
-    const detected = await detectIn(reader);
-    const identity = await sourceIdentity(String(source), reader);
-    if (detected.kind === "wrapper") {
-      const stream = readInOrder(reader, signal);
-      const unwrapped = await fromStream(stream, reader.sizeBytes, reader, options);
-      return { ...unwrapped, identity };
-    }
-    if (detected.kind === "archive") throw archiveRefused();
-    const { maxVirtualSizeBytes } = limits;
-    const image = await openDiskImage(reader, { maxVirtualSizeBytes, expectedFormat, signal });
-    return { ...fromReader(reader, image, options), identity };
-  } catch (error) {
-    await reader[Symbol.asyncDispose]();
-    throw error;
+  const { signal, expectedFormat } = options;
+  const detected = await detectIn(reader);
+  if (detected.kind === "wrapper") {
+    return fromStream(readInOrder(reader, signal), reader.sizeBytes, reader, options);
   }
+  if (detected.kind === "archive") return fromArchive(reader, options);
+  const { maxVirtualSizeBytes } = options.limits;
+  const image = await openDiskImage(reader, { maxVirtualSizeBytes, expectedFormat, signal });
+  return fromReader(reader, image, options);
+}
+
+/** The one disk in an archive. */
+async function fromArchive(
+  reader: RandomAccessReader,
+  options: OpenConversionSourceOptions,
+): Promise<ConversionSource> {
+  const { limits, signal } = options;
+  if (options.isInArchive === true) throw archiveRefused();
+  const { openArchiveDisk } = await import("../source/open-archive-disk.ts");
+  const disk = await openArchiveDisk(reader, { limits, signal });
+  const inner = await fromOpened(disk.source, { ...options, sha256: false, isInArchive: true });
+  const digest = options.sha256 ? digestOf(reader, signal) : undefined;
+  digest?.catch(() => {});
+  return {
+    ...inner,
+    wrappers: [disk.archive, ...inner.wrappers],
+    sha256: async () => digest,
+    verify: () => disk.verify({ signal }),
+    [Symbol.asyncDispose]: async () => {
+      await digest?.catch(() => undefined);
+      await inner[Symbol.asyncDispose]();
+      await reader[Symbol.asyncDispose]();
+    },
+  };
 }
 
 async function detectIn(reader: RandomAccessReader): Promise<DetectedImage> {
@@ -94,6 +129,7 @@ function fromReader(
     streamFraction: () => undefined,
     streamBytes: () => 0,
     sha256: async () => digest,
+    verify: async () => {},
     steps: (planOptions) =>
       segments === undefined
         ? planStreamCopy(image.stream({ signal }), planOptions)
@@ -125,6 +161,7 @@ function fromImage(image: DiskImage, options: OpenConversionSourceOptions): Conv
     streamFraction: () => undefined,
     streamBytes: () => 0,
     sha256: async () => undefined,
+    verify: async () => {},
     steps: (planOptions) => planStreamCopy(image.stream({ signal }), planOptions),
     [Symbol.asyncDispose]: async () => {},
   };
@@ -186,6 +223,7 @@ async function fromStream(
         streamFraction,
         streamBytes: () => counter.bytes,
         sha256,
+        verify: async () => {},
         steps: (planOptions) =>
           planStreamCopy(toExtents(content.stream, limits, signal), planOptions),
         [Symbol.asyncDispose]: dispose,
@@ -255,6 +293,6 @@ function wrappedTwice(wrapper: string): ImageError {
 function archiveRefused(): ImageError {
   return new ImageError(
     "IMAGE_UNSUPPORTED",
-    "the file is an archive; open the disk inside of it and convert that",
+    "the file is an archive that cannot be read from front to back, or that is in another archive",
   );
 }

@@ -32,6 +32,7 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     meter,
     signal,
   });
+  await source.verify();
   const sha256 = await source.sha256();
   return {
     source: {

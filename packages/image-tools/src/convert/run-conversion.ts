@@ -95,6 +95,7 @@ async function convertTo(
     maxVirtualSizeBytes: limits.maxVirtualSizeBytes,
     signal,
   });
+  await source.verify();
   const sha256 = await source.sha256();
   signal.throwIfAborted();
   await target.commit();

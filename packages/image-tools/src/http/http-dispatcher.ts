@@ -2,7 +2,6 @@ import { lookup as resolve, type LookupAddress } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 import type { Agent, buildConnector } from "undici";
 import { AddressPolicy, isPublicAddress, type AddressClassifier } from "./address-policy.ts";
-import { trustedAuthorities } from "./certificate-authorities.ts";
 
 /** How {@link createHttpDispatcher} connects. */
 export interface HttpDispatcherOptions {
@@ -28,6 +27,7 @@ export async function createHttpDispatcher(
   start: URL,
   options: HttpDispatcherOptions,
 ): Promise<Agent> {
+  const { trustedAuthorities } = await import("./certificate-authorities.ts");
   const ca = trustedAuthorities(options.caBundle);
   const { Agent, buildConnector } = await import("undici");
   const policy = new AddressPolicy(

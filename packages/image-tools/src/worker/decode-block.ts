@@ -1,4 +1,4 @@
-import { inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
+import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import type { BlockCodec } from "../disk/disk-segment.ts";
 import { ImageError } from "../image-error.ts";
 import { zstdFrameLength } from "../decode/zstd-frame.ts";
@@ -38,7 +38,7 @@ function decode(codec: BlockCodec, compressed: Buffer, blockBytes: number): Deco
     if ((cause as NodeJS.ErrnoException).code !== "ERR_BUFFER_TOO_LARGE") throw corrupt(cause);
   }
   try {
-    const bytes = decodeAtMost(codec, compressed, blockBytes, MAX_OVERLONG_BYTES);
+    const bytes = decodeOverlong(codec, compressed, blockBytes);
     return { bytes: bytes.subarray(0, blockBytes), overlong: true };
   } catch (cause) {
     throw corrupt(cause);
@@ -58,12 +58,25 @@ function decodeAtMost(
     case "zlib":
       return inflateSync(compressed, options);
     case "zstd":
-      return decodeZstd(compressed, blockBytes);
+      return decodeZstd(compressed, blockBytes, maxOutputLength);
+  }
+}
+
+/** Decodes what is there of data that is longer than a block, and may end anywhere behind it. */
+function decodeOverlong(codec: BlockCodec, compressed: Buffer, blockBytes: number): Buffer {
+  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_OVERLONG_BYTES };
+  switch (codec) {
+    case "deflate":
+      return inflateRawSync(compressed, options);
+    case "zlib":
+      return inflateSync(compressed, options);
+    case "zstd":
+      return decodeAtMost(codec, compressed, blockBytes, MAX_OVERLONG_BYTES);
   }
 }
 
 // One frame at a time: node:zlib may drop what follows the first frame without an error.
-function decodeZstd(compressed: Buffer, blockBytes: number): Buffer {
+function decodeZstd(compressed: Buffer, blockBytes: number, maxBytes: number): Buffer {
   const parts: Buffer[] = [];
   let decoded = 0;
   let position = 0;
@@ -73,7 +86,7 @@ function decodeZstd(compressed: Buffer, blockBytes: number): Buffer {
     if (frameLength === undefined) break;
     const part = zstdDecompressSync(rest.subarray(0, frameLength), {
       chunkSize: blockBytes + SPARE_BYTES,
-      maxOutputLength: blockBytes - decoded,
+      maxOutputLength: maxBytes - decoded,
     });
     parts.push(part);
     decoded += part.length;
