@@ -458,9 +458,9 @@ describe("damaged images", () => {
       (image) => void image.fill(1, 65_600, 131_200),
     ],
     [
-      "VHDX with a log to replay",
+      "VHDX with an empty log to replay",
       vhdx,
-      "IMAGE_UNSUPPORTED",
+      "IMAGE_CORRUPT",
       vhdxHeaders((header) => void (header[48] = 1)),
     ],
     [

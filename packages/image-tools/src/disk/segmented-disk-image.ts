@@ -21,6 +21,8 @@ export interface SegmentedDisk {
   /** Segments may be asked for from every multiple of this. */
   readonly blockBytes: number;
   readonly warnings: readonly string[];
+  /** Whether the reader gives other bytes than the file has, so that nobody else may read it. */
+  readonly isOverlaid?: boolean;
   /** Segments of the disk from byte `start`, a multiple of the block size, to byte `end`. */
   segments(
     start: number,
@@ -142,7 +144,12 @@ export function segmentedDiskImage(disk: SegmentedDisk): SegmentedDiskImage {
       [Symbol.asyncIterator]: () => extents(virtualSizeBytes, signal),
       [Symbol.asyncDispose]: async () => {},
     }),
-    segments: ({ signal } = {}) => segments(0, virtualSizeBytes, signal),
+    ...(disk.isOverlaid === true
+      ? {}
+      : {
+          segments: ({ signal }: DiskImageCallOptions = {}) =>
+            segments(0, virtualSizeBytes, signal),
+        }),
     check: ({ signal } = {}) => disk.check(signal),
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   };

@@ -4,12 +4,14 @@ import { ExtentClaims } from "../disk/extent-claims.ts";
 import { segmentedDiskImage } from "../disk/segmented-disk-image.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { parseVhdxMetadata, type VhdxMetadata } from "./vhdx-metadata.ts";
+import { overlayReader } from "./overlay-reader.ts";
+import { readVhdxLog } from "./vhdx-log.ts";
 import {
+  readVhdxLogHeader,
   readVhdxRegions,
   VHDX_ALIGNMENT,
   vhdxErrors,
   type VhdxRegion,
-  type VhdxRegions,
 } from "./vhdx-regions.ts";
 
 const ENTRY_BYTES = 8;
@@ -20,13 +22,16 @@ const STATE_PRESENT = 6;
 const STATES_WITHOUT_DATA = new Set([0, 1, 2, 3, 5]);
 
 /**
- * Opens a VHDX, fixed or dynamic. Every block lies whole in the file and is used once. A disk
- * whose log has to be replayed is refused.
+ * Opens a VHDX, fixed or dynamic. Every block lies whole in the file and is used once. The log of a
+ * disk that was not closed is replayed in memory.
  *
  * @see [MS-VHDX]
  */
-export const openVhdx: DiskOpener = async (reader, options) => {
-  const regions = await readVhdxRegions(reader);
+export const openVhdx: DiskOpener = async (file, options) => {
+  const log = await readVhdxLogHeader(file);
+  const reader = log.guid === undefined ? file : await replayLog(file, log.region, log.guid);
+  const isReplayed = reader !== file;
+  const regions = await readVhdxRegions(reader, log.region);
   const metadata = await readMetadata(reader, regions.metadata, options.lazy);
   const { virtualSizeBytes, blockBytes } = metadata;
   requireWithin(vhdxErrors, "the disk", virtualSizeBytes, options.maxVirtualSizeBytes);
@@ -36,7 +41,7 @@ export const openVhdx: DiskOpener = async (reader, options) => {
 
   const check = async (signal: AbortSignal | undefined): Promise<number> => {
     const claims = new ExtentClaims(vhdxErrors, 1, blockBytes / VHDX_ALIGNMENT);
-    claimRegions(claims, regions);
+    claimRegions(claims, [log.region, regions.metadata, regions.blockTable]);
     let allocated = 0;
     await visitBlocks(map, blocks, signal, (offset) => {
       claims.claimBlock(offset / VHDX_ALIGNMENT);
@@ -53,7 +58,8 @@ export const openVhdx: DiskOpener = async (reader, options) => {
       allocated === undefined ? undefined : Math.min(allocated * blockBytes, virtualSizeBytes),
     reader,
     blockBytes,
-    warnings: [],
+    warnings: isReplayed ? ["the image was not closed properly; its log was replayed"] : [],
+    isOverlaid: isReplayed,
     segments: blockMapSegments(map),
     check: async (signal) => {
       await check(signal);
@@ -77,9 +83,18 @@ async function readMetadata(
   }
 }
 
-function claimRegions(claims: ExtentClaims, regions: VhdxRegions): void {
+async function replayLog(
+  file: RandomAccessReader,
+  region: VhdxRegion,
+  guid: Buffer,
+): Promise<RandomAccessReader> {
+  const { changes, fileBytes } = await readVhdxLog(file, region, guid);
+  return overlayReader(file, changes, fileBytes);
+}
+
+function claimRegions(claims: ExtentClaims, regions: readonly VhdxRegion[]): void {
   claims.claimFixed(0, 1);
-  for (const { offset, length } of [regions.log, regions.metadata, regions.blockTable]) {
+  for (const { offset, length } of regions) {
     claims.claimFixed(offset / VHDX_ALIGNMENT, Math.ceil(length / VHDX_ALIGNMENT));
   }
 }

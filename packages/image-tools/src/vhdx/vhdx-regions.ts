@@ -16,7 +16,8 @@ const REGION_TABLE_OFFSETS = [192 * 1024, 256 * 1024];
 const REGION_TABLE_BYTES = 64 * 1024;
 const MAX_REGIONS = 2047;
 const ENTRY_BYTES = 32;
-const GUID_BYTES = 16;
+/** Size of a GUID. */
+export const GUID_BYTES = 16;
 
 const BLOCK_TABLE_REGION = "2dc27766-f623-4200-9d64-115e9bfd4a08";
 const METADATA_REGION = "8b7ca206-4790-4b9a-b8fe-575f050f886e";
@@ -31,7 +32,13 @@ export interface VhdxRegion {
 export interface VhdxRegions {
   readonly blockTable: VhdxRegion;
   readonly metadata: VhdxRegion;
-  readonly log: VhdxRegion;
+}
+
+/** What the current header of a VHDX says of its log. */
+export interface VhdxLogHeader {
+  readonly region: VhdxRegion;
+  /** GUID of the entries that have to be replayed; `undefined` where the disk was closed. */
+  readonly guid: Buffer | undefined;
 }
 
 /** A GUID as text; its first three fields are stored little-endian. */
@@ -44,12 +51,14 @@ export function readGuid(bytes: Buffer, at: number): string {
 }
 
 /**
- * Reads the headers and region tables of a VHDX. Refuses a disk whose log has to be replayed.
+ * Reads the region tables of a VHDX, which must not overlap its log.
  *
- * @see [MS-VHDX], sections 2.2.2 and 2.2.3
+ * @see [MS-VHDX], section 2.2.3
  */
-export async function readVhdxRegions(reader: RandomAccessReader): Promise<VhdxRegions> {
-  const log = await readLog(reader);
+export async function readVhdxRegions(
+  reader: RandomAccessReader,
+  log: VhdxRegion,
+): Promise<VhdxRegions> {
   const regions = await readRegionTable(reader);
   const blockTable = regions.get(BLOCK_TABLE_REGION);
   const metadata = regions.get(METADATA_REGION);
@@ -64,7 +73,7 @@ export async function readVhdxRegions(reader: RandomAccessReader): Promise<VhdxR
       throw vhdxErrors.corrupt("its regions overlap");
     }
   }
-  return { blockTable, metadata, log };
+  return { blockTable, metadata };
 }
 
 function requireRegion(reader: RandomAccessReader, { offset, length }: VhdxRegion): void {
@@ -77,7 +86,12 @@ function requireRegion(reader: RandomAccessReader, { offset, length }: VhdxRegio
   }
 }
 
-async function readLog(reader: RandomAccessReader): Promise<VhdxRegion> {
+/**
+ * Reads the headers of a VHDX; the one with the higher sequence number counts.
+ *
+ * @see [MS-VHDX], section 2.2.2
+ */
+export async function readVhdxLogHeader(reader: RandomAccessReader): Promise<VhdxLogHeader> {
   let newest: { readonly sequence: number; readonly bytes: Buffer } | undefined;
   for (const offset of HEADER_OFFSETS) {
     const bytes = await readStructure(reader, vhdxErrors, "a header", offset, HEADER_BYTES);
@@ -88,12 +102,10 @@ async function readLog(reader: RandomAccessReader): Promise<VhdxRegion> {
   if (newest === undefined) throw vhdxErrors.corrupt("both of its headers are damaged");
   const { bytes } = newest;
   if (bytes.readUInt16LE(66) !== 1) throw vhdxErrors.unsupported("its version is not 1");
-  if (bytes.subarray(48, 48 + GUID_BYTES).some((byte) => byte !== 0)) {
-    throw vhdxErrors.unsupported(
-      "it was not closed and its log has to be replayed; repair it with qemu-img check -r all",
-    );
-  }
-  return { offset: readSafe64LE(bytes, 72), length: bytes.readUInt32LE(68) };
+  const region = { offset: readSafe64LE(bytes, 72), length: bytes.readUInt32LE(68) };
+  requireRegion(reader, region);
+  const guid = bytes.subarray(48, 48 + GUID_BYTES);
+  return { region, guid: guid.every((byte) => byte === 0) ? undefined : guid };
 }
 
 async function readRegionTable(reader: RandomAccessReader): Promise<Map<string, VhdxRegion>> {
