@@ -2,7 +2,7 @@ import { checkReadRange, type RandomAccessReader } from "../io/random-access-rea
 import { ImageError } from "../image-error.ts";
 import { createHttpDispatcher } from "./http-dispatcher.ts";
 import type { HttpSourceOptions } from "./open-http-source.ts";
-import { parseHttpUrl } from "./open-http-source.ts";
+import { parseHttpUrl } from "./parse-http-url.ts";
 import { RangeClient, type HttpTraffic } from "./range-client.ts";
 import { RangeReader } from "./range-reader.ts";
 import type { RemoteFile } from "./remote-file.ts";

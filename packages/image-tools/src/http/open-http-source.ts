@@ -4,6 +4,7 @@ import { createHttpDispatcher } from "./http-dispatcher.ts";
 import { parseLength, validatorOf } from "./http-resume.ts";
 import { HttpSourceBody } from "./http-source-body.ts";
 import type { DownloadProgress } from "./progress-meter.ts";
+import { parseHttpUrl } from "./parse-http-url.ts";
 import { redactUrl } from "./redact-url.ts";
 import { firstValue, sendRequest, type RequestSettings } from "./send-request.ts";
 
@@ -98,17 +99,4 @@ export async function openHttpSource(
     await dispatcher.destroy();
     throw error;
   }
-}
-
-/**
- * Parses an absolute http or https URL.
- *
- * @throws ImageError `IMAGE_INVALID_ARGUMENT`; the message does not repeat the URL.
- */
-export function parseHttpUrl(url: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed?.protocol !== "http:" && parsed?.protocol !== "https:") {
-    throw new ImageError("IMAGE_INVALID_ARGUMENT", "the image source is not an http or https URL");
-  }
-  return parsed;
 }

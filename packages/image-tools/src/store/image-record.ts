@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ImageError } from "../image-error.ts";
 import { normaliseChecksums, type Checksums } from "../http/checksum.ts";
-import { parseHttpUrl } from "../http/open-http-source.ts";
+import { parseHttpUrl } from "../http/parse-http-url.ts";
 import { redactUrl } from "../http/redact-url.ts";
 import type { HttpImageSource, ImageInfo } from "./image-store.ts";
 
