@@ -1,6 +1,3 @@
-/** Formats that an image store keeps. */
-export type ImageFormat = "qcow2" | "raw" | "iso";
-
 /** Compression around an image that can be removed. */
 export type ImageWrapper = "gz" | "xz" | "zst" | "bz2";
 

@@ -9,11 +9,9 @@ import { peekStream, type PeekedStream } from "../io/peek-stream.ts";
 import { parseQcow2Header } from "../qcow2/qcow2-header.ts";
 import { checkImageFile } from "./check-image-file.ts";
 import { ImageFileWriter } from "./image-file-writer.ts";
+import { IMAGE_FILE } from "./image-name.ts";
 import type { HttpImageSource, ImageInfo, ImportImageOptions } from "./image-store.ts";
 import { requireStorable } from "./require-storable.ts";
-
-/** Name of the image file in an image's directory. */
-export const IMAGE_FILE = "image";
 
 /** How {@link receiveImage} behaves. */
 export interface ReceiveImageOptions extends ImportImageOptions {

@@ -1,16 +1,16 @@
 import type { DetectedImage } from "../detect/detect-image.ts";
-import type { ImageFormat } from "../detect/detector.ts";
+import type { DiskFormat } from "../disk/disk-format.ts";
 import { ImageError } from "../image-error.ts";
 
-/** An image of a format that a store keeps. */
+/** An image that a store keeps. */
 export interface StorableImage {
-  readonly format: ImageFormat;
+  readonly format: DiskFormat;
   readonly cdrom: boolean;
 }
 
 /**
- * Refuses what a store does not keep: archives, compression inside compression, formats that
- * machines cannot run from, and raw disks on which nothing is recognised.
+ * Refuses what a store does not keep: archives, compression inside compression, and raw disks on
+ * which nothing is recognised.
  *
  * @throws ImageError `IMAGE_UNSUPPORTED` or `IMAGE_UNRECOGNISED`.
  */
@@ -35,12 +35,6 @@ function requireFormat(
   detected: Extract<DetectedImage, { readonly kind: "image" }>,
 ): StorableImage {
   const { format, cdrom, warnings } = detected;
-  if (format !== "qcow2" && format !== "raw" && format !== "iso") {
-    throw new ImageError(
-      "IMAGE_UNSUPPORTED",
-      `images of format ${format} are not stored; convert it to qcow2 or raw`,
-    );
-  }
   const [warning] = warnings;
   if (warning !== undefined) {
     throw new ImageError("IMAGE_UNRECOGNISED", `the file is not a disk image: ${warning}`);
