@@ -1,4 +1,5 @@
 import { zstdCompressSync, gzipSync } from "node:zlib";
+import { compress } from "lzma-native";
 import { streamDecoder } from "../../src/decode/stream-decoders.ts";
 import {
   isImageError,
@@ -9,6 +10,7 @@ import {
   type RandomAccessReader,
 } from "../../src/index.ts";
 import { CORPUS, corpusFile, corpusImage } from "../support/corpus.ts";
+import { openArchiveDisk } from "../../src/source/open-archive-disk.ts";
 import { FuzzFailure, mutantReader, mutate, type HotRange, type Mutant } from "./mutant.ts";
 import { Random } from "./random.ts";
 import { repairChecksums } from "./repair.ts";
@@ -21,6 +23,7 @@ const MAX_RUN_MS = 5000;
 // The first read of a qcow2 image, which holds its whole header cluster.
 const LIMITS = { maxReadBytes: 2 * 1024 * 1024, maxReads: 100_000 };
 const DISK_FORMATS = new Set(["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx"]);
+const ARCHIVE_FORMATS = new Set(["ova", "oci"]);
 const SMALL_CONTENT = Buffer.from("some text that repeats itself, ".repeat(200));
 const SMALL_BZIP2 = Buffer.from(
   "QlpoOTFBWSZTWUfYG4kAA0+RgEAFJ0TcgDAAuApgAApgAAKpGpiD0S4HgDAGgLAUBGQOgLgdgegWAoAoDYGwIkDQFARcDIEaARIHAISBgAkCwHwBwCQIfi7kinChII+wNxI=",
@@ -48,17 +51,18 @@ export interface FuzzReport {
 
 interface Seed {
   readonly name: string;
+  readonly kind: "disk" | "archive" | ImageWrapper;
   readonly bytes: Buffer;
   readonly hot: readonly HotRange[];
-  readonly wrapper?: ImageWrapper;
 }
 
 /** Changes images of the corpus for a while and opens and reads them in this process. */
 export async function runFuzzer(options: FuzzOptions): Promise<FuzzReport> {
   const random = new Random(options.seed);
   const seeds = await loadSeeds();
-  const disks = seeds.filter(({ wrapper }) => wrapper === undefined);
-  const wrapped = seeds.filter(({ wrapper }) => wrapper !== undefined);
+  const disks = seeds.filter(({ kind }) => kind === "disk");
+  const archives = seeds.filter(({ kind }) => kind === "archive");
+  const wrapped = seeds.filter(({ kind }) => kind !== "disk" && kind !== "archive");
   const refused: Partial<Record<ImageErrorCode, number>> = {};
   const failures: string[] = [];
   let runs = 0;
@@ -68,12 +72,15 @@ export async function runFuzzer(options: FuzzOptions): Promise<FuzzReport> {
   const started = performance.now();
   let now = started;
   while (now - started < options.durationMs && failures.length < 10) {
-    const seed = random.chance(1, 10) ? random.pick(wrapped) : random.pick(disks);
+    const share = random.below(20);
+    const seed = random.pick(share < 2 ? wrapped : share === 2 ? archives : disks);
     const plain = mutate(seed.bytes, seed.hot, random);
     const mutant = random.chance(3, 4) ? repairChecksums(plain) : plain;
     const before = now;
     try {
-      await (seed.wrapper === undefined ? readDisk(mutant, random) : unwrap(mutant, seed.wrapper));
+      if (seed.kind === "disk") await readDisk(mutant, random);
+      else if (seed.kind === "archive") await readArchive(mutant);
+      else await unwrap(mutant, seed.kind);
       accepted += 1;
     } catch (error) {
       if (isImageError(error)) refused[error.code] = (refused[error.code] ?? 0) + 1;
@@ -113,6 +120,16 @@ async function readDisk(mutant: Mutant, random: Random): Promise<void> {
   }
 }
 
+async function readArchive(mutant: Mutant): Promise<void> {
+  const { source, verify } = await openArchiveDisk(mutantReader(mutant, LIMITS));
+  if (source.kind === "random") {
+    await source.reader.read(0, Math.min(source.reader.sizeBytes, 4096));
+  } else {
+    for await (const _chunk of source.stream) break;
+  }
+  await verify();
+}
+
 async function unwrap(mutant: Mutant, wrapper: ImageWrapper): Promise<void> {
   const whole = await mutantReader(mutant, LIMITS).read(0, mutant.sizeBytes);
   let decoded = 0;
@@ -129,16 +146,26 @@ async function* inPieces(bytes: Buffer): AsyncGenerator<Uint8Array> {
 }
 
 async function loadSeeds(): Promise<readonly Seed[]> {
+  const smallXz = await new Promise<Buffer>((resolve) => {
+    compress(SMALL_CONTENT, { preset: 1 }, resolve);
+  });
   const seeds: Seed[] = [
-    { name: "small.gz", bytes: gzipSync(SMALL_CONTENT), hot: [], wrapper: "gz" },
-    { name: "small.zst", bytes: zstdCompressSync(SMALL_CONTENT), hot: [], wrapper: "zst" },
-    { name: "small.bz2", bytes: SMALL_BZIP2, hot: [], wrapper: "bz2" },
+    { name: "small.gz", bytes: gzipSync(SMALL_CONTENT), hot: [], kind: "gz" },
+    { name: "small.xz", bytes: smallXz, hot: [], kind: "xz" },
+    { name: "small.zst", bytes: zstdCompressSync(SMALL_CONTENT), hot: [], kind: "zst" },
+    { name: "small.bz2", bytes: SMALL_BZIP2, hot: [], kind: "bz2" },
   ];
   for (const entry of CORPUS) {
-    if (entry.format !== undefined && !DISK_FORMATS.has(entry.format)) continue;
+    const isArchive = ARCHIVE_FORMATS.has(entry.format ?? "");
+    if (entry.format !== undefined && !DISK_FORMATS.has(entry.format) && !isArchive) continue;
     const bytes = entry.stored === undefined ? corpusFile(entry.file) : corpusImage(entry);
     if (bytes.length === 0 || bytes.length > MAX_SEED_BYTES) continue;
-    seeds.push({ name: entry.file, bytes, hot: await findHotRanges(bytes) });
+    if (isArchive) {
+      const hot = [{ offset: 0, length: Math.min(bytes.length, 10_240) }];
+      seeds.push({ name: entry.file, kind: "archive", bytes, hot });
+    } else {
+      seeds.push({ name: entry.file, kind: "disk", bytes, hot: await findHotRanges(bytes) });
+    }
   }
   return seeds;
 }
