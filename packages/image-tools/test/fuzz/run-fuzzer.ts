@@ -121,13 +121,14 @@ async function readDisk(mutant: Mutant, random: Random): Promise<void> {
 }
 
 async function readArchive(mutant: Mutant): Promise<void> {
-  const { source, verify } = await openArchiveDisk(mutantReader(mutant, LIMITS));
+  const archive = await openArchiveDisk(mutantReader(mutant, LIMITS));
+  const { source } = archive;
   if (source.kind === "random") {
     await source.reader.read(0, Math.min(source.reader.sizeBytes, 4096));
   } else {
     for await (const _chunk of source.stream) break;
   }
-  await verify();
+  await archive.verify();
 }
 
 async function unwrap(mutant: Mutant, wrapper: ImageWrapper): Promise<void> {
