@@ -2,7 +2,7 @@ import { tmpdir } from "node:os";
 import { ContentDigest } from "../digest/content-digest.ts";
 import { resolveImageLimits } from "../image-limits.ts";
 import type { DiskSink } from "../write/disk-sink.ts";
-import { chooseExecutor } from "./choose-executor.ts";
+import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
 import { ConversionMeter } from "./conversion-progress.ts";
 import type { CheckedImage, CheckImageOptions } from "./check-image.ts";
 import { copySource } from "./copy-source.ts";
@@ -12,6 +12,7 @@ import { openConversionSource } from "./open-conversion-source.ts";
 export async function runCheck(options: CheckImageOptions): Promise<CheckedImage> {
   const { signal, digests = {} } = options;
   signal?.throwIfAborted();
+  await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits: resolveImageLimits(options.limits),
     expectedFormat: options.expectedFormat,
@@ -20,7 +21,7 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     sha256: digests.source === true,
     signal,
   });
-  await using executor = chooseExecutor(options.threads, source);
+  await using executor = chooseExecutor(source, options.threads, early);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
   const { virtualSizeBytes, warnings } = await copySource({

@@ -3,12 +3,13 @@ import { ContentDigest } from "../digest/content-digest.ts";
 import { SEGMENT_BYTES } from "../digest/segment-roots.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
+import type { CopyExecutor } from "../worker/copy-executor.ts";
 import type { DiskSink } from "../write/disk-sink.ts";
 import type { ImageTarget } from "../write/image-target.ts";
 import { Qcow2Sink } from "../write/qcow2-sink.ts";
 import { rawSink } from "../write/raw-sink.ts";
 import { VmdkSink } from "../write/vmdk-sink.ts";
-import { chooseExecutor } from "./choose-executor.ts";
+import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
 import { ConversionMeter } from "./conversion-progress.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 import { copySource } from "./copy-source.ts";
@@ -32,6 +33,7 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
   const { signal } = guard;
   const limits = resolveImageLimits(options.limits);
   const scratchDirectory = dirname(options.target);
+  await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits,
     expectedFormat: options.expectedFormat,
@@ -45,6 +47,7 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
   try {
     return await convertTo(output, source, {
       ...options,
+      early,
       signal,
       limits,
       onStep: () => guard.note(),
@@ -58,6 +61,7 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
 
 interface GuardedOptions extends ConvertImageOptions {
   readonly signal: AbortSignal;
+  readonly early: CopyExecutor | undefined;
   readonly limits: Required<ImageLimits>;
   readonly onStep: () => void;
 }
@@ -68,7 +72,7 @@ async function convertTo(
   options: GuardedOptions,
 ): Promise<ConvertedImage> {
   const { signal, digests = {}, to, limits } = options;
-  await using executor = chooseExecutor(options.threads, source);
+  await using executor = chooseExecutor(source, options.threads, options.early);
   const sink = createSink(target, options, limits);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
