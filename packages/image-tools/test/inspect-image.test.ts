@@ -7,6 +7,8 @@ import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { BoundedReader } from "../src/report/bounded-reader.ts";
+import { inspectDisk } from "../src/report/inspect-disk.ts";
 import { xzContentSize } from "../src/report/xz-size.ts";
 import {
   createIso9660,
@@ -141,6 +143,18 @@ test("damaged images are described, too", { timeout: 120_000 }, async () => {
     }),
     { numRuns: 600 },
   );
+});
+
+test("a local image with more tables than are read is described by its headers", async () => {
+  const entry = CORPUS.find(({ file }) => file === "q-v3.qcow2.gz") as (typeof CORPUS)[number];
+  const reader = memoryReader(corpusImage(entry));
+  const options = { whole: true, maxVirtualSizeBytes: GIB, signal: undefined };
+  const budget = { requests: Infinity, keeps: false };
+  const all = await inspectDisk(new BoundedReader(reader, { ...budget, bytes: 10 * MIB }), options);
+  expect(all).toMatchObject({ virtualSizeBytes: MIB, allocatedBytes: 458_752 });
+  const some = await inspectDisk(new BoundedReader(reader, { ...budget, bytes: 400_000 }), options);
+  expect(some.virtualSizeBytes).toBe(MIB);
+  expect(some.allocatedBytes).toBeUndefined();
 });
 
 describe("large remote images", { timeout: 120_000 }, () => {

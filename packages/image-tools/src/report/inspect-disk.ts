@@ -57,13 +57,19 @@ export async function inspectDisk(
     return inspectHead(reader, options);
   }
   const boot = await unlessExceeded(() => bootHintsOf(image, reader, signal));
+  const checked = whole
+    ? await unlessExceeded(() =>
+        openDiskImage(borrowReader(reader), { maxVirtualSizeBytes, signal }),
+      )
+    : undefined;
+  const { allocatedBytes, warnings } = checked ?? image;
   return {
     format: image.format,
     virtualSizeBytes: image.virtualSizeBytes,
-    ...(image.allocatedBytes === undefined ? {} : { allocatedBytes: image.allocatedBytes }),
+    ...(allocatedBytes === undefined ? {} : { allocatedBytes }),
     cdrom: image.format === "iso",
     boot: boot ?? NO_HINTS,
-    warnings: [...image.warnings],
+    warnings: [...warnings],
   };
 }
 

@@ -14,8 +14,8 @@ import { inspectDisk, readHead, unlessExceeded } from "./inspect-disk.ts";
 import { unwrapForInspection } from "./inspect-wrapped.ts";
 
 // An HTTP reader has fetched the first 80 KiB in one request on opening, which count here again.
-const REMOTE_BUDGET: ReadBudget = { requests: 6, bytes: 300 * 1024 };
-const LOCAL_BUDGET: ReadBudget = { requests: 20_000, bytes: 64 * 1024 * 1024 };
+const REMOTE_BUDGET: ReadBudget = { requests: 6, bytes: 300 * 1024, keeps: true };
+const LOCAL_BUDGET: ReadBudget = { requests: Infinity, bytes: 64 * 1024 * 1024, keeps: false };
 const MAX_CONTENT_BYTES = 16 * 1024 * 1024;
 const MAX_WRAPPERS = 2;
 

@@ -7,6 +7,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MANIFEST_TYPE, INDEX_TYPE, type OciImage } from "./oci-image.ts";
 import { runTool } from "./run-tool.ts";
 
+const REGISTRY = "docker-registry";
+
 export const REGISTRY_USER = "user";
 export const REGISTRY_PASSWORD = "pass word";
 // The password above, with bcrypt.
@@ -28,7 +30,7 @@ export async function startRegistry({
   directory,
   tls,
 }: DockerRegistryOptions): Promise<DockerRegistry> {
-  await runTool("docker-registry", "--version");
+  await runTool(REGISTRY, "--version");
   const port = await freePort();
   const passwords = join(directory, "htpasswd");
   await writeFile(passwords, HTPASSWD);
@@ -46,7 +48,7 @@ export async function startRegistry({
   const path = join(directory, "config.yml");
   // JSON is YAML.
   await writeFile(path, JSON.stringify(config));
-  const process = spawn("docker-registry", ["serve", path], {
+  const process = spawn(REGISTRY, ["serve", path], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let log = "";

@@ -2,7 +2,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** One answer to a request for a part of a file; a fault may change it before it is sent. */
-export interface RangeAnswer {
+interface RangeAnswer {
   status: number;
   headers: Record<string, string>;
   body: Uint8Array;
