@@ -24,9 +24,10 @@ export async function claimSnapshots(
 ): Promise<void> {
   if (header.snapshots === 0) return;
   const start = header.snapshotTableOffset;
+  let next = start;
   let end = start;
   for (let index = 0; index < header.snapshots; index += 1) {
-    const entry = await readStructure(reader, errors, "the snapshot table", end, ENTRY_BYTES);
+    const entry = await readStructure(reader, errors, "the snapshot table", next, ENTRY_BYTES);
     const l1Offset = readSafe64BE(entry, 0);
     const l1Bytes = entry.readUInt32BE(8) * 8;
     const extraBytes = entry.readUInt32BE(36);
@@ -37,7 +38,9 @@ export async function claimSnapshots(
     }
     if (l1Bytes > 0) map.claim("metadata", l1Offset, l1Bytes);
     const length = ENTRY_BYTES + extraBytes + entry.readUInt16BE(12) + entry.readUInt16BE(14);
-    end += Math.ceil(length / 8) * 8;
+    // Only what lies between two entries is filled up, so the file may end with the last one.
+    end = next + length;
+    next += Math.ceil(length / 8) * 8;
     if (end - start > MAX_TABLE_BYTES) throw errors.tooLarge("the snapshot table");
   }
   map.claim("metadata", start, end - start);

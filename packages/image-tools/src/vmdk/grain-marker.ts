@@ -2,8 +2,7 @@ import { readSafe64LE } from "../disk/read-integer.ts";
 import type { VmdkGrains } from "./vmdk-grains.ts";
 import { VMDK_SECTOR_BYTES, vmdkErrors } from "./vmdk-header.ts";
 
-/** Size of the marker in front of a compressed grain. */
-export const GRAIN_MARKER_BYTES = 12;
+const GRAIN_MARKER_BYTES = 12;
 
 // Deflate never makes data much longer.
 const MAX_EXPANSION_BYTES = 1024;
