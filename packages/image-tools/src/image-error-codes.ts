@@ -27,6 +27,19 @@ export const IMAGE_ERROR_CODES = {
     retryable: false,
     description: "The TLS certificate of the server could not be verified.",
   },
+  IMAGE_SOURCE_CHANGED: {
+    retryable: true,
+    description: "The file on the server changed while it was being read.",
+  },
+  IMAGE_SOURCE_NO_RANGES: {
+    retryable: false,
+    description: "The server does not serve parts of the file, so it can only be read in order.",
+  },
+  IMAGE_SOURCE_INVALID: {
+    retryable: false,
+    description:
+      "The source contradicts itself, for example by sending more bytes than it announced.",
+  },
   IMAGE_TOO_MANY_REDIRECTS: {
     retryable: false,
     description: "The server redirected more often than allowed.",
@@ -35,13 +48,17 @@ export const IMAGE_ERROR_CODES = {
     retryable: false,
     description: "A redirect leads from https to http, or to something that is not HTTP at all.",
   },
+  IMAGE_FORBIDDEN_ADDRESS: {
+    retryable: false,
+    description: "The source leads to an address that is not on the public Internet.",
+  },
   IMAGE_CHECKSUM_MISMATCH: {
     retryable: false,
     description: "The bytes as served do not have the expected checksum.",
   },
   IMAGE_UNRECOGNISED: {
     retryable: false,
-    description: "The bytes are not a disk image, for example an HTML page, text or only zeros.",
+    description: "The bytes are not a disk image, for example an HTML page or text.",
   },
   IMAGE_CORRUPT: {
     retryable: false,
@@ -60,13 +77,17 @@ export const IMAGE_ERROR_CODES = {
     retryable: false,
     description: "The format is recognised, but cannot be read.",
   },
+  IMAGE_FORMAT_MISMATCH: {
+    retryable: false,
+    description: "The image is not of the format that the caller expects.",
+  },
   IMAGE_TOO_LARGE: {
     retryable: false,
     description: "The image exceeds a configured limit of size, memory or compression ratio.",
   },
   IMAGE_NOT_FOUND: {
     retryable: false,
-    description: "The store has no image of this name.",
+    description: "There is no image, member or file of this name.",
   },
   IMAGE_CONFLICT: {
     retryable: false,

@@ -33,7 +33,8 @@ test.each([
   ["a boot sector without partitions", sample([510, "\x55\xaa"])],
   ["partitioned disk", rawDisk()],
 ])("recognises a raw disk: %s", (_name, head) => {
-  expect(detectImage(head)).toEqual({ kind: "image", format: "raw", cdrom: false });
+  const image = { kind: "image", format: "raw", cdrom: false, warnings: [] };
+  expect(detectImage(head)).toEqual(image);
 });
 
 test.each([
@@ -44,13 +45,50 @@ test.each([
   ["hybrid with GPT", sample(iso, [510, "\x55\xaa"], [512, "EFI PART"])],
   ["written by this package", createIso9660({ volumeId: "cidata", files: [] })],
 ])("recognises a disc: %s", (_name, head) => {
-  expect(detectImage(head)).toEqual({ kind: "image", format: "iso", cdrom: true });
+  expect(detectImage(head)).toEqual({ kind: "image", format: "iso", cdrom: true, warnings: [] });
 });
 
-test("recognises qcow2, gz and xz", () => {
-  expect(detectImage(sample(qcow2))).toEqual({ kind: "image", format: "qcow2", cdrom: false });
-  expect(detectImage(sample([0, "\x1f\x8b\x08"]))).toEqual({ kind: "wrapper", wrapper: "gz" });
-  expect(detectImage(sample([0, "\xfd7zXZ\0"]))).toEqual({ kind: "wrapper", wrapper: "xz" });
+test.each([
+  ["qcow2", sample(qcow2)],
+  ["vmdk", sample([0, "KDMV\x01"])],
+  ["vmdk", sample([0, "COWD\x01"])],
+  ["vmdk", sample([0, "\xbe\xba\xfe\xca\0\0\0\0"])],
+  ["vmdk", Buffer.from("# Disk DescriptorFile\r\nversion=1\r\nCID=1\r\n")],
+  ["vmdk", Buffer.concat([Buffer.from("#\n  \nversion=3\n"), Buffer.alloc(HEAD_BYTES)])],
+  ["vdi", sample([0, "<<< any text >>>"], [0x40, "\x7f\x10\xda\xbe"])],
+  ["vhd", sample([0, "conectix"])],
+  ["vhdx", sample([0, "vhdxfile"])],
+])("recognises the disk format %s", (format, head) => {
+  expect(detectImage(head)).toEqual({ kind: "image", format, cdrom: false, warnings: [] });
+});
+
+test.each([
+  ["gz", sample([0, "\x1f\x8b\x08"])],
+  ["xz", sample([0, "\xfd7zXZ\0"])],
+  ["zst", sample([0, "\x28\xb5\x2f\xfd"])],
+  ["zst", sample([0, "\x50\x2a\x4d\x18\x04\0\0\0"])],
+  ["bz2", sample([0, "BZh91AY&SY"])],
+  ["bz2", sample([0, "BZh9\x17rE8P\x90"])],
+])("recognises the wrapper %s", (wrapper, head) => {
+  expect(detectImage(head)).toEqual({ kind: "wrapper", wrapper });
+});
+
+test("recognises tar by its checksum", () => {
+  const head = sample([0, "disk.ovf"], [257, "ustar"], [148, "        "]);
+  const sum = head.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  head.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  expect(detectImage(head)).toEqual({ kind: "archive", archive: "tar" });
+});
+
+test.each([
+  ["only zeros", Buffer.alloc(HEAD_BYTES)],
+  ["unknown binary data", noise(HEAD_BYTES)],
+  ["unknown binary data", noise(700)],
+])("presumes a raw disk of %s, with a warning", (description, head) => {
+  expect(detectImage(head)).toMatchObject({
+    format: "raw",
+    warnings: [expect.stringContaining(description)],
+  });
 });
 
 test("compressed data that happens to hold 55 AA is still compressed data", () => {
@@ -61,22 +99,16 @@ test("compressed data that happens to hold 55 AA is still compressed data", () =
 });
 
 test.each([
-  ["vmdk", sample([0, "KDMV\x01"])],
-  ["vmdk", Buffer.from("# Disk DescriptorFile\r\nversion=1\r\nCID=1\r\n")],
-  ["vmdk", Buffer.concat([Buffer.from("#\n  \nversion=3\n"), Buffer.alloc(HEAD_BYTES)])],
-  ["vdi", sample([0, "<<< any text >>>"], [0x40, "\x7f\x10\xda\xbe"])],
-  ["vhd", sample([0, "conectix"])],
-  ["vhdx", sample([0, "vhdxfile"])],
   ["qed", sample([0, "QED\0"])],
   ["qcow", sample([0, "QFI\xfb\0\0\0\x01"])],
   ["parallels", sample([0, "WithoutFreeSpace"])],
   ["luks", sample([0, "LUKS\xba\xbe\0\x02"])],
-  ["zst", sample([0, "\x28\xb5\x2f\xfd"])],
-  ["zst", sample([0, "\x50\x2a\x4d\x18\x04\0\0\0"])],
-  ["bz2", sample([0, "BZh91AY&SY"])],
   ["zip", sample([0, "PK\x03\x04"])],
   ["7z", sample([0, "7z\xbc\xaf\x27\x1c"])],
-  ["tar", sample([0, "disk.ovf"], [257, "ustar"])],
+  ["lz4", sample([0, "\x04\x22\x4d\x18"])],
+  ["cloop", sample([0, "#!/bin/sh\n#V2.0"])],
+  ["bochs", sample([0, "Bochs Virtual HD Image"])],
+  ["asif", sample([0, "shdw"])],
   ["lzma", sample([0, "\x5d\0\0"])],
 ])("names the unsupported format %s", (format, head) => {
   const error = codeOf(head);
@@ -87,7 +119,7 @@ test.each([
 test("a fixed VHD and a dmg are told by their last 512 bytes", () => {
   const vhd = sample([HEAD_BYTES - 512, "conectix"]);
   rawDisk().copy(vhd, 0, 0, 512);
-  expect(codeOf(vhd, vhd.subarray(-1536)).message).toContain("vhd");
+  expect(detectImage(vhd, vhd.subarray(-1536))).toMatchObject({ format: "vhd" });
   const dmg = sample([HEAD_BYTES - 512, "koly"]);
   expect(codeOf(dmg, dmg.subarray(-1536)).message).toContain("dmg");
 });
@@ -115,8 +147,8 @@ test.each([
   ["JSON", Buffer.from('{"error":"expired"}')],
   ["text", Buffer.from("404 not found\n")],
   ["empty", Buffer.alloc(0)],
-  ["only zeros", Buffer.alloc(HEAD_BYTES)],
-  ["unknown binary data", noise(HEAD_BYTES)],
+  ["only zeros", Buffer.alloc(20 * 1024)],
+  ["unknown binary data", noise(511)],
 ])("refuses what is no image: %s", (description, head) => {
   const error = codeOf(head);
   expect(error.code).toBe("IMAGE_UNRECOGNISED");

@@ -15,6 +15,7 @@ import {
 } from "../src/index.ts";
 import { currentOwner, workDirectoryName } from "../src/store/import-directory.ts";
 import { collectSparse } from "./support/collect.ts";
+import { CORPUS, corpusFile, corpusImage } from "./support/corpus.ts";
 import { sendBytes, sendResumable, serveLoopback } from "./support/loopback-server.ts";
 import { makeQcow2, rawDisk } from "./support/made-images.ts";
 import { temporaryDirectory } from "./support/temporary-directory.ts";
@@ -97,6 +98,22 @@ describe("import", () => {
       sha256: sha256(image),
     });
     expect((await readContent(opened.store, "disk")).equals(raw)).toBe(true);
+  });
+
+  const others = CORPUS.filter(
+    ({ klass, format }) =>
+      klass === "valid" && ["vmdk", "vdi", "vhd", "vhdx", "zst", "bz2"].includes(format ?? ""),
+  );
+  test.each(others.map((entry) => [entry.file, entry]))("%s", async (_file, entry) => {
+    await using server = await serveLoopback(sendBytes(corpusImage(entry)));
+    await using opened = await openStore();
+    const info = await opened.store.importImage("disk", { url: server.origin });
+    const isWrapper = entry.format === "zst" || entry.format === "bz2";
+    expect(info.format).toBe(isWrapper ? "raw" : entry.format);
+    expect(await opened.store.inspect("disk")).toEqual(info);
+    const content = await readContent(opened.store, "disk");
+    expect(content).toHaveLength(info.virtualSizeBytes);
+    expect(sha256(content)).toBe(entry.raw_sha256);
   });
 
   test("a disc", async () => {
@@ -182,13 +199,29 @@ describe("a failed import leaves nothing behind", () => {
       "an unsupported format",
       {
         code: "IMAGE_UNSUPPORTED",
-        served: () => Buffer.concat([Buffer.from("KDMV\x01\0\0\0"), raw.subarray(512)]),
+        served: () => Buffer.concat([Buffer.from("QED\0"), Buffer.alloc(70_000)]),
       },
+    ],
+    [
+      "a header of another format and nothing of it",
+      {
+        code: "IMAGE_CORRUPT",
+        served: () => Buffer.concat([Buffer.from("KDMV\x01\0\0\0"), Buffer.alloc(70_000)]),
+      },
+    ],
+    ["a tar archive", { code: "IMAGE_UNSUPPORTED", served: () => corpusFile("oci-gzip.tar") }],
+    [
+      "a disk that reaches into another file",
+      { code: "IMAGE_UNSAFE", served: () => corpusFile("v-monolithicFlat.vmdk") },
+    ],
+    [
+      "a disk that is cut short",
+      { code: "IMAGE_TRUNCATED", served: () => raw.subarray(0, raw.length - 512) },
     ],
     [
       "a footer of another format",
       {
-        code: "IMAGE_UNSUPPORTED",
+        code: "IMAGE_CORRUPT",
         served: () => Buffer.concat([raw, Buffer.from("conectix".padEnd(512, "\0"))]),
       },
     ],

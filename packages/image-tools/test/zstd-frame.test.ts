@@ -1,7 +1,7 @@
 import { zstdCompressSync, constants } from "node:zlib";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { zstdFrameLength } from "../src/qcow2/zstd-frame.ts";
+import { zstdFrameLength } from "../src/decode/zstd-frame.ts";
 
 const content = fc.oneof(
   fc.uint8Array({ maxLength: 3000 }),

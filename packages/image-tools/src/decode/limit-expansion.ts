@@ -19,7 +19,7 @@ export async function* countBytes(
 }
 
 /**
- * Passes decoded bytes on until they are more than `maxRatio` times the encoded ones; the first
+ * Passes decoded bytes on until they are more than `maxRatio` times the encoded ones; less than
  * 64 MiB are not judged.
  *
  * @throws ImageError `IMAGE_TOO_LARGE`.
@@ -32,7 +32,7 @@ export async function* limitExpansion(
   let bytes = 0;
   for await (const chunk of decoded) {
     bytes += chunk.length;
-    if (bytes > FREE_BYTES && bytes > encoded.bytes * maxRatio) {
+    if (bytes >= FREE_BYTES && bytes > encoded.bytes * maxRatio) {
       throw new ImageError(
         "IMAGE_TOO_LARGE",
         `the file expands to more than ${maxRatio} times its compressed size`,

@@ -1,10 +1,10 @@
+import { DISK_FORMATS, type DiskFormat } from "../disk/disk-format.ts";
 import { ImageError } from "../image-error.ts";
 import { containerDetectors } from "./container-detectors.ts";
-import { describeContent } from "./describe-content.ts";
+import { describeContent, isAllZero } from "./describe-content.ts";
 import {
   TAIL_SAMPLE_BYTES,
   type Detector,
-  type ImageFormat,
   type ImageSample,
   type ImageWrapper,
 } from "./detector.ts";
@@ -28,20 +28,32 @@ const HARMLESS_PAIRS: readonly (readonly [string, string])[] = [
 
 const COMPRESSED = new Set(["gz", "xz", "zst", "bz2", "lz4", "zip", "7z", "lzma", "compress"]);
 
-/** What {@link detectImage} found: an image, or compression around something still unknown. */
+/** What {@link detectImage} found: an image, or something around what is still unknown. */
 export type DetectedImage =
-  | { readonly kind: "image"; readonly format: ImageFormat; readonly cdrom: boolean }
-  | { readonly kind: "wrapper"; readonly wrapper: ImageWrapper };
+  | {
+      readonly kind: "image";
+      readonly format: DiskFormat;
+      readonly cdrom: boolean;
+      /** Why a raw disk is only presumed to be one. */
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: "wrapper"; readonly wrapper: ImageWrapper }
+  | { readonly kind: "archive"; readonly archive: "tar" };
+
+// No disk is smaller than a sector, and no disc than the sectors before its descriptors.
+const MIN_DISK_BYTES = 512;
+const MIN_ZERO_DISK_BYTES = 34 * 1024;
 
 /**
  * Recognises an image by its first bytes and, once they are known, its last ones. Every detector
  * runs, so that a file that is valid in two formats is refused. File names and content types are
- * not looked at. ISO 9660 and UDF discs are `format: "iso"` with `cdrom: true`.
+ * not looked at. ISO 9660 and UDF discs are `format: "iso"` with `cdrom: true`. Zeros and unknown
+ * binary data are a raw disk with a warning.
  *
  * @param head - The first `HEAD_SAMPLE_BYTES` bytes at least, or the whole of a smaller file.
  * @param tail - The last `TAIL_SAMPLE_BYTES` bytes; without it, formats that are marked only at
  * the end go unnoticed.
- * @throws ImageError `IMAGE_UNRECOGNISED` for what is no image (text, HTML, zeros, unknown data),
+ * @throws ImageError `IMAGE_UNRECOGNISED` for what is no image (text, HTML, less than a sector),
  * `IMAGE_UNSUPPORTED` for known formats that cannot be read, `IMAGE_UNSAFE` for several at once.
  */
 export function detectImage(head: Uint8Array, tail?: Uint8Array): DetectedImage {
@@ -54,20 +66,18 @@ export function detectImage(head: Uint8Array, tail?: Uint8Array): DetectedImage 
     );
   }
   const [format] = formats;
+  if (format === undefined) return presumeRaw(sample.head);
+  if (isDiskFormat(format)) {
+    return { kind: "image", format, cdrom: format === "iso", warnings: [] };
+  }
   switch (format) {
-    case undefined:
-      throw new ImageError(
-        "IMAGE_UNRECOGNISED",
-        `this is not a disk image but ${describeContent(sample.head)}`,
-      );
-    case "qcow2":
-    case "raw":
-      return { kind: "image", format, cdrom: false };
-    case "iso":
-      return { kind: "image", format, cdrom: true };
     case "gz":
     case "xz":
+    case "zst":
+    case "bz2":
       return { kind: "wrapper", wrapper: format };
+    case "tar":
+      return { kind: "archive", archive: "tar" };
     default:
       throw new ImageError(
         "IMAGE_UNSUPPORTED",
@@ -76,21 +86,51 @@ export function detectImage(head: Uint8Array, tail?: Uint8Array): DetectedImage 
   }
 }
 
+function isDiskFormat(format: string): format is DiskFormat {
+  return (DISK_FORMATS as readonly string[]).includes(format);
+}
+
+function presumeRaw(head: Buffer): DetectedImage {
+  const { description, isBinary } = describeContent(head);
+  const isTooSmall =
+    head.length < MIN_DISK_BYTES || (isAllZero(head) && head.length < MIN_ZERO_DISK_BYTES);
+  if (!isBinary || isTooSmall) {
+    throw new ImageError(
+      "IMAGE_UNRECOGNISED",
+      `the file is not a disk image: it is ${description} of ${head.length} bytes or more`,
+    );
+  }
+  const warning = `no partition table or file system was found: the disk begins with ${description}`;
+  return { kind: "image", format: "raw", cdrom: false, warnings: [warning] };
+}
+
 /**
  * Names of all formats that the bytes are a valid beginning of, where harmless pairs count as
  * one. Usually one name, none for unknown data.
  */
 export function findFormats(sample: ImageSample): readonly string[] {
-  const matches = DETECTORS.flatMap((detector) => detector(sample) ?? []);
-  const strong = new Set<string>();
-  const weak = new Set<string>();
-  for (const match of matches) (match.strength === "strong" ? strong : weak).add(match.format);
+  const { strong, weak } = matchFormats(sample);
   if (strong.size === 0) return [...weak].slice(0, 1);
   // Compressed bytes hold any two bytes by chance, the sparse head of a disk format does not.
   const isCompressed = [...strong].some((format) => COMPRESSED.has(format));
   if (weak.has("raw") && !isCompressed) strong.add("raw");
   for (const [outer, inner] of HARMLESS_PAIRS) if (strong.has(outer)) strong.delete(inner);
   return [...strong];
+}
+
+/** As {@link findFormats}, without what very few bytes suggest and without harmless pairs. */
+export function findStrongFormats(sample: ImageSample): readonly string[] {
+  return [...matchFormats(sample).strong];
+}
+
+function matchFormats(sample: ImageSample): { strong: Set<string>; weak: Set<string> } {
+  const strong = new Set<string>();
+  const weak = new Set<string>();
+  for (const detector of DETECTORS) {
+    const match = detector(sample);
+    if (match !== undefined) (match.strength === "strong" ? strong : weak).add(match.format);
+  }
+  return { strong, weak };
 }
 
 function toSample(head: Uint8Array, tail: Uint8Array = new Uint8Array()): ImageSample {

@@ -1,8 +1,5 @@
-/** Formats that can be read. */
-export type ImageFormat = "qcow2" | "raw" | "iso";
-
 /** Compression around an image that can be removed. */
-export type ImageWrapper = "gz" | "xz";
+export type ImageWrapper = "gz" | "xz" | "zst" | "bz2";
 
 /** The first and the last bytes of something that may be an image. */
 export interface ImageSample {

@@ -37,11 +37,21 @@ const lvm: Detector = ({ head }) =>
     ? { format: "raw", strength: "strong" }
     : undefined;
 
+// Boot sectors of these file systems say so, with and without the mark at the sector's end.
+const FILE_SYSTEM_NAMES: readonly (readonly [offset: number, name: string])[] = [
+  [3, "NTFS    "],
+  [3, "EXFAT   "],
+  [54, "FAT12   "],
+  [54, "FAT16   "],
+  [82, "FAT32   "],
+];
+
 /** Detectors of raw disks: partition tables and bare file systems. */
 export const rawDetectors: readonly Detector[] = [
   bootSector,
   signature("raw", 512, "EFI PART"),
   signature("raw", 4096, "EFI PART"),
+  ...FILE_SYSTEM_NAMES.map(([offset, name]) => signature("raw", offset, name)),
   ext,
   lvm,
   signature("raw", 0, "XFSB"),

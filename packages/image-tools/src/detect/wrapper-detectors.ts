@@ -19,6 +19,24 @@ const weakSignature =
   ({ head }) =>
     hasBytesAt(head, 0, pattern) ? { format, strength: "weak" } : undefined;
 
+const TAR_HEADER_BYTES = 512;
+const TAR_CHECKSUM_OFFSET = 148;
+const TAR_CHECKSUM_BYTES = 8;
+
+/** @see POSIX.1-2024, pax, "ustar Interchange Format" */
+const tar: Detector = ({ head }) => {
+  if (!hasBytesAt(head, 257, "ustar") || head.length < TAR_HEADER_BYTES) return undefined;
+  let sum = TAR_CHECKSUM_BYTES * 0x20;
+  for (let index = 0; index < TAR_HEADER_BYTES; index += 1) {
+    const isChecksum =
+      index >= TAR_CHECKSUM_OFFSET && index < TAR_CHECKSUM_OFFSET + TAR_CHECKSUM_BYTES;
+    if (!isChecksum) sum += head[index] as number;
+  }
+  const stored = head.toString("latin1", TAR_CHECKSUM_OFFSET, TAR_CHECKSUM_OFFSET + 8);
+  const isValid = Number.parseInt(stored.trim(), 8) === sum;
+  return { format: "tar", strength: isValid ? "strong" : "weak" };
+};
+
 /** Detectors of compressed files and archives. */
 export const wrapperDetectors: readonly Detector[] = [
   signature("gz", 0, "\x1f\x8b\x08"),
@@ -28,8 +46,9 @@ export const wrapperDetectors: readonly Detector[] = [
   bzip2,
   signature("lz4", 0, "\x04\x22\x4d\x18"),
   signature("zip", 0, "PK\x03\x04"),
+  signature("zip", 0, "PK\x05\x06"),
   signature("7z", 0, "7z\xbc\xaf\x27\x1c"),
-  signature("tar", 257, "ustar"),
+  tar,
   weakSignature("lzma", "\x5d\0\0"),
   weakSignature("compress", "\x1f\x9d"),
 ];

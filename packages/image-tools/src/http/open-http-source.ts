@@ -1,10 +1,10 @@
-import { Agent } from "undici";
 import { ImageError } from "../image-error.ts";
-import { trustedAuthorities } from "./certificate-authorities.ts";
 import { checksumVerifier, normaliseChecksums, type Checksums } from "./checksum.ts";
+import { createHttpDispatcher } from "./http-dispatcher.ts";
 import { parseLength, validatorOf } from "./http-resume.ts";
 import { HttpSourceBody } from "./http-source-body.ts";
 import type { DownloadProgress } from "./progress-meter.ts";
+import { parseHttpUrl } from "./parse-http-url.ts";
 import { redactUrl } from "./redact-url.ts";
 import { firstValue, sendRequest, type RequestSettings } from "./send-request.ts";
 
@@ -18,6 +18,11 @@ export interface HttpSourceOptions {
   readonly signal?: AbortSignal | undefined;
   /** Longest silence of the server in milliseconds, in each phase. Default: 30 000. */
   readonly stallTimeoutMs?: number | undefined;
+  /**
+   * Refuses hosts without a public address with `IMAGE_FORBIDDEN_ADDRESS`. A public host can never
+   * redirect to another one that is not public. Default: false.
+   */
+  readonly publicOnly?: boolean | undefined;
   /** Default: 5. */
   readonly maxRedirects?: number | undefined;
   /** Refuses longer bodies. Default: no limit. */
@@ -42,7 +47,7 @@ export interface HttpSource extends AsyncIterable<Uint8Array>, AsyncDisposable {
  * encoding is removed.
  *
  * @throws ImageError on opening or reading: `IMAGE_SOURCE_*`, `IMAGE_TOO_MANY_REDIRECTS`,
- * `IMAGE_UNSAFE_REDIRECT`, `IMAGE_TOO_LARGE`, `IMAGE_CHECKSUM_MISMATCH`, `IMAGE_INVALID_ARGUMENT`.
+ * `IMAGE_UNSAFE_REDIRECT`, `IMAGE_FORBIDDEN_ADDRESS`, `IMAGE_TOO_LARGE`, `IMAGE_CHECKSUM_MISMATCH`, `IMAGE_INVALID_ARGUMENT`.
  */
 export async function openHttpSource(
   url: string,
@@ -51,11 +56,10 @@ export async function openHttpSource(
   const start = parseHttpUrl(url);
   const checksums = normaliseChecksums(options.checksum ?? {});
   const { signal, stallTimeoutMs = 30_000, maxRedirects = 5, maxBytes = Infinity } = options;
-  const dispatcher = new Agent({
-    connect: { ca: trustedAuthorities(options.caBundle), timeout: stallTimeoutMs },
-    // The stall guard measures silence instead, and not while the reader is busy.
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const dispatcher = await createHttpDispatcher(start, {
+    caBundle: options.caBundle,
+    publicOnly: options.publicOnly,
+    connectTimeoutMs: stallTimeoutMs,
   });
   const settings: RequestSettings = { dispatcher, stallTimeoutMs, maxRedirects, signal };
   try {
@@ -95,17 +99,4 @@ export async function openHttpSource(
     await dispatcher.destroy();
     throw error;
   }
-}
-
-/**
- * Parses an absolute http or https URL.
- *
- * @throws ImageError `IMAGE_INVALID_ARGUMENT`; the message does not repeat the URL.
- */
-export function parseHttpUrl(url: string): URL {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (parsed?.protocol !== "http:" && parsed?.protocol !== "https:") {
-    throw new ImageError("IMAGE_INVALID_ARGUMENT", "the image source is not an http or https URL");
-  }
-  return parsed;
 }

@@ -10,9 +10,13 @@ export interface RequestSettings {
   readonly stallTimeoutMs: number;
   readonly maxRedirects: number;
   readonly signal?: AbortSignal | undefined;
+  /** Sent to the first origin only; without it, user and password of the URL are. */
+  readonly authorization?: string | undefined;
+  /** Statuses to return besides 2xx, where the caller looks at them itself. */
+  readonly acceptedStatuses?: readonly number[] | undefined;
 }
 
-/** A successful response and the URL that gave it. */
+/** A response and the URL that gave it. */
 export interface HttpResponse {
   readonly url: URL;
   readonly status: number;
@@ -32,6 +36,7 @@ const COMMON_HEADERS = {
  * Sends a GET request and follows redirects, each within the stall timeout. User and password of
  * the URL are sent to its own origin only.
  *
+ * @param first - Where to begin instead of at `start`: an address that it redirected to before.
  * @throws ImageError `IMAGE_SOURCE_*`, `IMAGE_TOO_MANY_REDIRECTS`, `IMAGE_UNSAFE_REDIRECT`.
  * @see RFC 9110, section 15.4
  */
@@ -39,12 +44,13 @@ export async function sendRequest(
   start: URL,
   headers: Readonly<Record<string, string>>,
   settings: RequestSettings,
+  first: URL = start,
 ): Promise<HttpResponse> {
-  let url = start;
+  let url = first;
   for (let redirects = 0; ; redirects += 1) {
     const response = await sendOnce(url, start, headers, settings);
     const status = response.statusCode;
-    if (status >= 200 && status < 300) {
+    if ((status >= 200 && status < 300) || settings.acceptedStatuses?.includes(status) === true) {
       return { url, status, headers: response.headers, body: response.body };
     }
     response.body.on("error", () => {}).destroy();
@@ -67,15 +73,21 @@ export function firstValue(value: string | string[] | undefined): string | undef
   return Array.isArray(value) ? value[0] : value;
 }
 
+/** The value of `Authorization` for a user and a password. @see RFC 7617 */
+export function basicAuthorization(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+}
+
 async function sendOnce(
   url: URL,
   start: URL,
   headers: Readonly<Record<string, string>>,
-  { dispatcher, stallTimeoutMs, signal }: RequestSettings,
+  settings: RequestSettings,
 ): Promise<Dispatcher.ResponseData> {
-  const hasCredentials = start.username !== "" || start.password !== "";
+  const { dispatcher, stallTimeoutMs, signal } = settings;
+  const credentials = settings.authorization ?? basicCredentials(start);
   const authorization =
-    hasCredentials && url.origin === start.origin ? { authorization: basicCredentials(start) } : {};
+    credentials !== undefined && url.origin === start.origin ? { authorization: credentials } : {};
   try {
     return await guardStall(
       (stepSignal) =>
@@ -95,10 +107,9 @@ async function sendOnce(
   }
 }
 
-function basicCredentials(url: URL): string {
-  const user = decodeURIComponent(url.username);
-  const password = decodeURIComponent(url.password);
-  return `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
+function basicCredentials(url: URL): string | undefined {
+  if (url.username === "" && url.password === "") return undefined;
+  return basicAuthorization(decodeURIComponent(url.username), decodeURIComponent(url.password));
 }
 
 function resolveRedirect(from: URL, location: string): URL {

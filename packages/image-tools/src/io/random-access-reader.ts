@@ -4,6 +4,8 @@ import { ImageError } from "../image-error.ts";
 /** Reads any part of something whose size is known and does not change. */
 export interface RandomAccessReader extends AsyncDisposable {
   readonly sizeBytes: number;
+  /** Number of the local file that is read from its beginning, for threads of this process. */
+  readonly fd?: number;
   /**
    * Reads exactly `length` bytes from byte `offset`.
    *
@@ -19,7 +21,7 @@ export function memoryReader(bytes: Uint8Array): RandomAccessReader {
   return {
     sizeBytes: buffer.length,
     read: async (offset, length) => {
-      checkRange(offset, length, buffer.length);
+      checkReadRange(offset, length, buffer.length);
       return buffer.subarray(offset, offset + length);
     },
     [Symbol.asyncDispose]: async () => {},
@@ -41,8 +43,9 @@ export async function openFileReader(path: string): Promise<RandomAccessReader> 
     const sizeBytes = status.size;
     return {
       sizeBytes,
+      fd: file.fd,
       read: async (offset, length) => {
-        checkRange(offset, length, sizeBytes);
+        checkReadRange(offset, length, sizeBytes);
         const buffer = Buffer.allocUnsafeSlow(length);
         let done = 0;
         while (done < length) {
@@ -66,7 +69,12 @@ export async function openFileReader(path: string): Promise<RandomAccessReader> 
   }
 }
 
-function checkRange(offset: number, length: number, sizeBytes: number): void {
+/**
+ * Refuses a range that does not lie inside `sizeBytes`.
+ *
+ * @throws ImageError `IMAGE_TRUNCATED`.
+ */
+export function checkReadRange(offset: number, length: number, sizeBytes: number): void {
   if (offset < 0 || length < 0 || offset + length > sizeBytes) {
     throw new ImageError(
       "IMAGE_TRUNCATED",

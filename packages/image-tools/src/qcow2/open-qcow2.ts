@@ -1,14 +1,7 @@
 import { ImageError } from "../image-error.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
-import { DEFAULT_MAX_VIRTUAL_SIZE_BYTES } from "../image-limits.ts";
 import type { SparseStream } from "../sparse/sparse-stream.ts";
-import { createClusterDecoder } from "./cluster-decoder.ts";
-import { checkQcow2, type Qcow2CheckReport } from "./qcow2-check.ts";
-import { qcow2Extents } from "./qcow2-extents.ts";
-import { parseQcow2Header } from "./qcow2-header.ts";
-
-// The largest cluster, so that the header and all of its extensions are in it.
-const HEAD_BYTES = 2 * 1024 * 1024;
+import type { Qcow2CheckReport } from "./qcow2-check.ts";
 
 /** Options of {@link openQcow2}. */
 export interface OpenQcow2Options {
@@ -50,33 +43,24 @@ export async function openQcow2(
   reader: RandomAccessReader,
   options: OpenQcow2Options = {},
 ): Promise<Qcow2Image> {
-  const { signal } = options;
-  const head = await reader.read(0, Math.min(reader.sizeBytes, HEAD_BYTES));
-  const header = parseQcow2Header(head, {
-    maxVirtualSizeBytes: options.maxVirtualSizeBytes ?? DEFAULT_MAX_VIRTUAL_SIZE_BYTES,
-  });
-  const l1 = await reader.read(header.l1Offset, header.l1Entries * 8);
-  const decoder = createClusterDecoder(header);
-  const check = (checkSignal?: AbortSignal): Promise<Qcow2CheckReport> =>
-    checkQcow2({ reader, header, l1, decoder, signal: checkSignal });
-  const { allocatedBytes } = await check(signal);
-
+  const { signal, maxVirtualSizeBytes } = options;
+  const { openQcow2Disk } = await import("./qcow2-disk.ts");
+  const { image, header, check } = await openQcow2Disk(reader, { signal, maxVirtualSizeBytes });
   return {
     virtualSizeBytes: header.virtualSizeBytes,
-    allocatedBytes,
+    allocatedBytes: image.allocatedBytes ?? 0,
     clusterSizeBytes: header.clusterSize,
-    check,
+    check: (checkSignal) => check(checkSignal),
     stream: (lengthBytes = header.virtualSizeBytes) => {
       if (!(lengthBytes >= 0 && lengthBytes <= header.virtualSizeBytes)) {
         throw new ImageError("IMAGE_INVALID_ARGUMENT", "lengthBytes lies outside the disk");
       }
       return {
         sizeBytes: lengthBytes,
-        [Symbol.asyncIterator]: () =>
-          qcow2Extents({ reader, header, l1, decoder, signal }, lengthBytes),
+        [Symbol.asyncIterator]: () => image.extents(lengthBytes, signal),
         [Symbol.asyncDispose]: async () => {},
       };
     },
-    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => image[Symbol.asyncDispose](),
   };
 }

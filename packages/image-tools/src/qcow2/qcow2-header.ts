@@ -32,11 +32,18 @@ export interface Qcow2Header {
   readonly extendedL2: boolean;
   /** Whether the image was not closed properly; its reference counts may be stale, its data is not. */
   readonly dirty: boolean;
+  readonly snapshots: number;
+  /** 0 where there are no snapshots. */
+  readonly snapshotTableOffset: number;
+  /** What is odd and yet harmless. */
+  readonly warnings: readonly string[];
 }
 
 /** Limits that {@link parseQcow2Header} enforces. */
 export interface Qcow2HeaderLimits {
   readonly maxVirtualSizeBytes: number;
+  /** Default and upper bound: 32 MiB. */
+  readonly maxTableBytes?: number | undefined;
 }
 
 /**
@@ -68,11 +75,11 @@ export function parseQcow2Header(head: Buffer, limits: Qcow2HeaderLimits): Qcow2
     throw corrupt("extended L2 entries need clusters of at least 16 KiB");
   }
   if (features.headerBytes > clusterSize) throw corrupt("the header is larger than a cluster");
-  checkExtensions(head.subarray(0, clusterSize), features.headerBytes);
+  checkExtensions(head.subarray(0, clusterSize), features.headerBytes, clusterSize);
 
   const virtualSizeBytes = readSize(head, 24, limits.maxVirtualSizeBytes);
   const l1Entries = head.readUInt32BE(36);
-  if (l1Entries * 8 > MAX_TABLE_BYTES) {
+  if (l1Entries * 8 > Math.min(MAX_TABLE_BYTES, limits.maxTableBytes ?? MAX_TABLE_BYTES)) {
     throw new ImageError("IMAGE_TOO_LARGE", `the qcow2 L1 table has ${l1Entries} entries`);
   }
   const l2Entries = clusterSize / (features.extendedL2 ? 16 : 8);
@@ -88,7 +95,6 @@ export function parseQcow2Header(head: Buffer, limits: Qcow2HeaderLimits): Qcow2
   if (snapshots > MAX_SNAPSHOTS) {
     throw new ImageError("IMAGE_TOO_LARGE", `the qcow2 image has ${snapshots} internal snapshots`);
   }
-  if (snapshots > 0) readTableOffset(head, 64, clusterSize, "snapshot table");
 
   return {
     version,
@@ -102,7 +108,21 @@ export function parseQcow2Header(head: Buffer, limits: Qcow2HeaderLimits): Qcow2
     compression: features.compression,
     extendedL2: features.extendedL2,
     dirty: features.dirty,
+    snapshots,
+    snapshotTableOffset:
+      snapshots === 0 ? 0 : readTableOffset(head, 64, clusterSize, "snapshot table"),
+    warnings: describeOddities(features, virtualSizeBytes),
   };
+}
+
+function describeOddities(features: Qcow2Features, virtualSizeBytes: number): readonly string[] {
+  const warnings: string[] = [];
+  if (virtualSizeBytes === 0) warnings.push("the disk has a size of 0 bytes");
+  if (features.dirty) warnings.push("the image was not closed properly");
+  if (features.headerBytes % 8 !== 0) {
+    warnings.push(`the header length ${features.headerBytes} is not a multiple of 8`);
+  }
+  return warnings;
 }
 
 interface Qcow2Features {
@@ -137,7 +157,6 @@ function parseFeatures(head: Buffer): Qcow2Features {
   if (refcountOrder > 6) throw corrupt(`refcount_order is ${refcountOrder}, above 6`);
   const headerBytes = head.readUInt32BE(100);
   if (headerBytes < V3_HEADER_BYTES) throw corrupt(`header_length is ${headerBytes}`);
-  if (headerBytes % 8 !== 0) throw corrupt(`header_length ${headerBytes} is not a multiple of 8`);
 
   const compressionFlag = (incompatible & INCOMPATIBLE_COMPRESSION) !== 0;
   const compressionType = headerBytes > V3_HEADER_BYTES && head.length > 104 ? head[104] : 0;
@@ -175,12 +194,12 @@ function refuseExternal(head: Buffer): void {
   );
 }
 
-function checkExtensions(cluster: Buffer, start: number): void {
+function checkExtensions(cluster: Buffer, start: number, clusterSize: number): void {
   let position = start;
   while (position + 8 <= cluster.length) {
     const type = cluster.readUInt32BE(position);
     const length = cluster.readUInt32BE(position + 4);
-    if (length > cluster.length - position - 8) {
+    if (length > clusterSize - position - 8) {
       throw corrupt("a header extension reaches beyond the first cluster");
     }
     if (type === 0) return;

@@ -1,20 +1,13 @@
+import type { CompressedSegment, DiskSegment } from "../disk/disk-segment.ts";
 import { ImageError } from "../image-error.ts";
 import type { Qcow2Header } from "./qcow2-header.ts";
 
 const SUBCLUSTERS = 32;
 
-/** Where a stretch of the disk, `length` bytes long, is found in the file. */
+/** A {@link DiskSegment}; a hole has `allocatedOffset` when the file keeps a cluster for it. */
 export type Qcow2Segment =
-  /** Reads as zeros; `allocatedOffset` is set when the file keeps a cluster for it regardless. */
-  | { readonly type: "hole"; readonly length: number; readonly allocatedOffset?: number }
-  | { readonly type: "data"; readonly length: number; readonly hostOffset: number }
-  | {
-      readonly type: "compressed";
-      readonly length: number;
-      readonly hostOffset: number;
-      /** Upper bound of the compressed bytes, to the end of their last 512-byte sector. */
-      readonly hostLength: number;
-    };
+  | Exclude<DiskSegment, { readonly type: "hole" }>
+  | { readonly type: "hole"; readonly length: number; readonly allocatedOffset?: number };
 
 /** Reads the L1 entry at `index`; returns the offset of its L2 table, `undefined` if it has none. */
 export function readL1Entry(header: Qcow2Header, l1: Buffer, index: number): number | undefined {
@@ -151,7 +144,7 @@ function readCompressedEntry(
   high: number,
   low: number,
   length: number,
-): Qcow2Segment {
+): CompressedSegment {
   if ((high & 0x80000000) !== 0) throw corrupt("a compressed cluster has the copied bit set");
   const sectorBits = header.clusterBits - 8;
   const sectorShift = 30 - sectorBits;
@@ -162,6 +155,8 @@ function readCompressedEntry(
     length,
     hostOffset,
     hostLength: (additionalSectors + 1) * 512 - (hostOffset % 512),
+    codec: header.compression,
+    blockBytes: header.clusterSize,
   };
 }
 

@@ -4,7 +4,7 @@ const ZERO_GRANULE_BYTES = 64 * 1024;
 const zeros = Buffer.alloc(ZERO_GRANULE_BYTES);
 
 /** Whether every byte is zero. */
-function isZero(bytes: Uint8Array): boolean {
+export function isZero(bytes: Uint8Array): boolean {
   for (let start = 0; start < bytes.length; start += ZERO_GRANULE_BYTES) {
     const end = Math.min(start + ZERO_GRANULE_BYTES, bytes.length);
     if (zeros.compare(bytes, start, end, 0, end - start) !== 0) return false;

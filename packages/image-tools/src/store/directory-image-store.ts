@@ -2,11 +2,8 @@ import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from "nod
 import { join, resolve } from "node:path";
 import { ImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
-import { openFileReader } from "../io/random-access-reader.ts";
-import { openQcow2 } from "../qcow2/open-qcow2.ts";
-import { rawSparseStream } from "../sparse/raw-sparse-stream.ts";
 import type { SparseStream } from "../sparse/sparse-stream.ts";
-import { checkImageName, isImageName } from "./image-name.ts";
+import { checkImageName, IMAGE_FILE, isImageName } from "./image-name.ts";
 import {
   formatImageRecord,
   isSameOrigin,
@@ -23,7 +20,6 @@ import type {
 } from "./image-store.ts";
 import { currentOwner, isAbandoned, workDirectoryName } from "./import-directory.ts";
 import { NamedLocks } from "./named-locks.ts";
-import { IMAGE_FILE, receiveImage } from "./receive-image.ts";
 import { hasErrno, translateStorageError } from "./storage-failure.ts";
 
 /** Options of {@link directoryImageStore}. */
@@ -112,16 +108,12 @@ class DirectoryImageStore implements ImageStore {
     if (record === undefined) {
       throw new ImageError("IMAGE_NOT_FOUND", `there is no image "${name}" in the store`);
     }
-    const reader = await openFileReader(join(this.#path, name, IMAGE_FILE));
-    if (record.info.format !== "qcow2") return rawSparseStream(reader, { signal });
-    try {
-      const { maxVirtualSizeBytes } = this.#limits;
-      const image = await openQcow2(reader, { maxVirtualSizeBytes, signal });
-      return { ...image.stream(), [Symbol.asyncDispose]: () => image[Symbol.asyncDispose]() };
-    } catch (error) {
-      await reader[Symbol.asyncDispose]();
-      throw error;
-    }
+    const { openStoredDisk } = await import("./open-stored-disk.ts");
+    return openStoredDisk(join(this.#path, name, IMAGE_FILE), {
+      format: record.info.format,
+      maxVirtualSizeBytes: this.#limits.maxVirtualSizeBytes,
+      signal,
+    });
   }
 
   async delete(name: string, { signal }: ImageStoreCallOptions = {}): Promise<void> {
@@ -166,6 +158,7 @@ class DirectoryImageStore implements ImageStore {
     const work = join(this.#path, workDirectoryName("import", this.#owner));
     await mkdir(work, { mode: 0o750 });
     try {
+      const { receiveImage } = await import("./receive-image.ts");
       const info = await receiveImage(work, source, {
         ...options,
         limits: this.#limits,

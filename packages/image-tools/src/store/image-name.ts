@@ -1,5 +1,8 @@
 import { ImageError } from "../image-error.ts";
 
+/** Name of the image file in an image's directory. */
+export const IMAGE_FILE = "image";
+
 const MAX_NAME_LENGTH = 200;
 const NAME = /^[a-z0-9](?:[-a-z0-9._]*[a-z0-9])?$/;
 

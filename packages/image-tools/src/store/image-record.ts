@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
+import { DISK_FORMATS, type DiskFormat } from "../disk/disk-format.ts";
 import { ImageError } from "../image-error.ts";
 import { normaliseChecksums, type Checksums } from "../http/checksum.ts";
-import { parseHttpUrl } from "../http/open-http-source.ts";
+import { parseHttpUrl } from "../http/parse-http-url.ts";
 import { redactUrl } from "../http/redact-url.ts";
 import type { HttpImageSource, ImageInfo } from "./image-store.ts";
 
@@ -65,8 +66,8 @@ function isImageRecord(value: unknown): value is ImageRecord {
   const { info, origin } = record ?? {};
   return (
     record?.version === 1 &&
-    (info?.format === "qcow2" || info?.format === "raw" || info?.format === "iso") &&
-    typeof info.cdrom === "boolean" &&
+    DISK_FORMATS.includes(info?.format as DiskFormat) &&
+    typeof info?.cdrom === "boolean" &&
     Number.isSafeInteger(info.virtualSizeBytes) &&
     Number.isSafeInteger(info.storedBytes) &&
     typeof info.sha256 === "string" &&

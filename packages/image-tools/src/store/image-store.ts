@@ -1,4 +1,4 @@
-import type { ImageFormat } from "../detect/detector.ts";
+import type { DiskFormat } from "../disk/disk-format.ts";
 import type { Checksums } from "../http/checksum.ts";
 import type { DownloadProgress } from "../http/progress-meter.ts";
 import type { SparseStream } from "../sparse/sparse-stream.ts";
@@ -15,12 +15,12 @@ export interface HttpImageSource {
 
 /** What a store knows of an image. */
 export interface ImageInfo {
-  readonly format: ImageFormat;
+  readonly format: DiskFormat;
   /** Whether it is an optical disc. */
   readonly cdrom: boolean;
   /** Size of the disk as its machine sees it. */
   readonly virtualSizeBytes: number;
-  /** Length of the stored file, after a gz or xz wrapper was removed. */
+  /** Length of the stored file, after its compression was removed. */
   readonly storedBytes: number;
   /** SHA-256 of the stored file, in lower-case hexadecimal. */
   readonly sha256: string;

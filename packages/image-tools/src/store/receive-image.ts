@@ -1,19 +1,17 @@
 import { join } from "node:path";
 import { countBytes, limitExpansion, type ByteCounter } from "../decode/limit-expansion.ts";
 import { streamDecoder } from "../decode/stream-decoders.ts";
-import { detectImage, type DetectedImage } from "../detect/detect-image.ts";
+import { detectImage } from "../detect/detect-image.ts";
 import { HEAD_SAMPLE_BYTES } from "../detect/detector.ts";
 import { openHttpSource } from "../http/open-http-source.ts";
-import { ImageError } from "../image-error.ts";
 import type { ImageLimits } from "../image-limits.ts";
 import { peekStream, type PeekedStream } from "../io/peek-stream.ts";
 import { parseQcow2Header } from "../qcow2/qcow2-header.ts";
 import { checkImageFile } from "./check-image-file.ts";
 import { ImageFileWriter } from "./image-file-writer.ts";
+import { IMAGE_FILE } from "./image-name.ts";
 import type { HttpImageSource, ImageInfo, ImportImageOptions } from "./image-store.ts";
-
-/** Name of the image file in an image's directory. */
-export const IMAGE_FILE = "image";
+import { requireStorable } from "./require-storable.ts";
 
 /** How {@link receiveImage} behaves. */
 export interface ReceiveImageOptions extends ImportImageOptions {
@@ -68,7 +66,7 @@ async function unwrap(
   const outer = await peekStream(source, HEAD_SAMPLE_BYTES);
   try {
     const detected = detectImage(outer.head);
-    if (detected.kind === "image") return outer;
+    if (detected.kind !== "wrapper") return outer;
     const decoded = streamDecoder(detected.wrapper).decode(outer.stream);
     const limited = limitExpansion(decoded, served, limits.maxDecompressionRatio);
     const inner = await peekStream(limited, HEAD_SAMPLE_BYTES);
@@ -85,15 +83,6 @@ async function disposeAll(...resources: readonly AsyncDisposable[]): Promise<voi
 
 /** Refuses by its first bytes what would be refused after a long download. */
 function refuseEarly(head: Buffer, limits: Required<ImageLimits>): void {
-  const detected = requireImage(detectImage(head));
+  const detected = requireStorable(detectImage(head));
   if (detected.format === "qcow2") parseQcow2Header(head, limits);
-}
-
-/** @throws ImageError `IMAGE_UNSUPPORTED` for a wrapper, which is one inside another here. */
-function requireImage(detected: DetectedImage): Extract<DetectedImage, { readonly kind: "image" }> {
-  if (detected.kind === "image") return detected;
-  throw new ImageError(
-    "IMAGE_UNSUPPORTED",
-    `the file holds ${detected.wrapper} inside another compression; compress it only once`,
-  );
 }

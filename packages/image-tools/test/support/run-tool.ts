@@ -8,6 +8,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "qemu-io": "qemu-utils",
   isoinfo: "genisoimage",
   openssl: "openssl",
+  xmllint: "libxml2-utils",
+  "docker-registry": "docker-registry",
 };
 
 /** Runs a system tool; fails with the Debian package to install when it is missing. */

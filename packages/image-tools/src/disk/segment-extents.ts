@@ -2,28 +2,25 @@ import { mapOrdered } from "../io/ordered-queue.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { MAX_DATA_EXTENT_BYTES, mergeExtents } from "../sparse/merge-extents.ts";
 import type { SparseExtent } from "../sparse/sparse-stream.ts";
-import type { ClusterDecoder } from "./cluster-decoder.ts";
-import type { Qcow2Header } from "./qcow2-header.ts";
-import { l2CoverageBytes, readL1Entry, readL2Table, type Qcow2Segment } from "./qcow2-l2-table.ts";
+import type { CompressedSegment, DiskSegment } from "./disk-segment.ts";
 
 const READ_AHEAD = 4;
 const MAX_HOST_READ_BYTES = 2 * 1024 * 1024;
 
-/** What {@link qcow2Extents} reads. */
-export interface Qcow2ExtentsInput {
+/** What {@link segmentExtents} reads. */
+export interface SegmentExtentsInput {
   readonly reader: RandomAccessReader;
-  readonly header: Qcow2Header;
-  readonly l1: Buffer;
-  readonly decoder: ClusterDecoder;
+  readonly segments: AsyncIterable<Iterable<DiskSegment>>;
+  /** Decodes the bytes that belong to `segment` and returns exactly its `length`. */
+  readonly decode: (compressed: Buffer, segment: CompressedSegment) => Promise<Buffer>;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Yields the first `length` bytes of the disk. Reading and decoding run a few steps ahead. */
-export function qcow2Extents(
-  input: Qcow2ExtentsInput,
-  length: number,
+/** Yields the content of `segments`. Reading and decoding run a few steps ahead. */
+export function segmentExtents(
+  input: SegmentExtentsInput,
 ): AsyncGenerator<SparseExtent, void, void> {
-  const batches = batchSegments(segments(input, length));
+  const batches = batchSegments(input.segments);
   const results = mapOrdered(batches, READ_AHEAD, (batch) => readBatch(input, batch));
   return mergeExtents(flatten(results));
 }
@@ -34,59 +31,49 @@ async function* flatten(
   for await (const extents of results) yield* extents;
 }
 
-/** Segments per L2 table, so that the cost of an asynchronous step is not paid per cluster. */
-async function* segments(
-  { reader, header, l1, signal }: Qcow2ExtentsInput,
-  length: number,
-): AsyncGenerator<Iterable<Qcow2Segment>, void, void> {
-  const coverage = l2CoverageBytes(header);
-  let holeLength = 0;
-  for (let start = 0; start < length; start += coverage) {
-    const wanted = Math.min(coverage, length - start);
-    const offset = readL1Entry(header, l1, start / coverage);
-    if (offset === undefined) {
-      holeLength += wanted;
-      continue;
-    }
-    signal?.throwIfAborted();
-    if (holeLength > 0) yield [{ type: "hole", length: holeLength }];
-    holeLength = 0;
-    const table = await reader.read(offset, header.clusterSize);
-    yield readL2Table(header, table, 0, wanted);
-  }
-  if (holeLength > 0) yield [{ type: "hole", length: holeLength }];
-}
-
 /** Segments that are adjacent enough in the file to be read at once. */
 interface Batch {
-  readonly segments: Qcow2Segment[];
-  readonly type: Qcow2Segment["type"];
+  readonly segments: DiskSegment[];
+  readonly type: DiskSegment["type"];
   length: number;
   readonly hostStart: number;
   hostEnd: number;
 }
 
 async function* batchSegments(
-  tables: AsyncIterable<Iterable<Qcow2Segment>>,
+  tables: AsyncIterable<Iterable<DiskSegment>>,
 ): AsyncGenerator<Batch, void, void> {
   let batch: Batch | undefined;
   for await (const table of tables) {
-    for (const segment of table) {
-      if (batch !== undefined && tryAppend(batch, segment)) continue;
-      if (batch !== undefined) yield batch;
-      batch = startBatch(segment);
+    for (const whole of table) {
+      for (const segment of splitData(whole)) {
+        if (batch !== undefined && tryAppend(batch, segment)) continue;
+        if (batch !== undefined) yield batch;
+        batch = startBatch(segment);
+      }
     }
   }
   if (batch !== undefined) yield batch;
 }
 
-function hostEndOf(segment: Qcow2Segment): number {
+function* splitData(segment: DiskSegment): Generator<DiskSegment> {
+  if (segment.type !== "data" || segment.length <= MAX_DATA_EXTENT_BYTES) {
+    yield segment;
+    return;
+  }
+  for (let start = 0; start < segment.length; start += MAX_DATA_EXTENT_BYTES) {
+    const length = Math.min(MAX_DATA_EXTENT_BYTES, segment.length - start);
+    yield { type: "data", length, hostOffset: segment.hostOffset + start };
+  }
+}
+
+function hostEndOf(segment: DiskSegment): number {
   if (segment.type === "hole") return 0;
   const hostLength = segment.type === "compressed" ? segment.hostLength : segment.length;
   return segment.hostOffset + hostLength;
 }
 
-function startBatch(segment: Qcow2Segment): Batch {
+function startBatch(segment: DiskSegment): Batch {
   return {
     segments: segment.type === "compressed" ? [segment] : [],
     type: segment.type,
@@ -96,7 +83,7 @@ function startBatch(segment: Qcow2Segment): Batch {
   };
 }
 
-function tryAppend(batch: Batch, segment: Qcow2Segment): boolean {
+function tryAppend(batch: Batch, segment: DiskSegment): boolean {
   if (batch.type !== segment.type) return false;
   if (segment.type !== "hole") {
     if (batch.length + segment.length > MAX_DATA_EXTENT_BYTES) return false;
@@ -116,22 +103,22 @@ function tryAppend(batch: Batch, segment: Qcow2Segment): boolean {
 }
 
 async function readBatch(
-  { reader, decoder, signal }: Qcow2ExtentsInput,
+  { reader, decode, signal }: SegmentExtentsInput,
   batch: Batch,
 ): Promise<readonly SparseExtent[]> {
   signal?.throwIfAborted();
   if (batch.type === "hole") return [{ type: "hole", length: batch.length }];
-  // The bound of the file's last compressed cluster may lie beyond the end of the file.
+  // The bound of the file's last compressed block may lie beyond the end of the file.
   const hostEnd =
     batch.type === "compressed" ? Math.min(batch.hostEnd, reader.sizeBytes) : batch.hostEnd;
   const bytes = await reader.read(batch.hostStart, hostEnd - batch.hostStart);
   if (batch.type === "data") return [{ type: "data", bytes }];
   return Promise.all(
     batch.segments.map(async (segment): Promise<SparseExtent> => {
-      if (segment.type !== "compressed") throw new TypeError("only compressed clusters are listed");
+      if (segment.type !== "compressed") throw new TypeError("only compressed blocks are listed");
       const start = segment.hostOffset - batch.hostStart;
       const compressed = bytes.subarray(start, start + segment.hostLength);
-      return { type: "data", bytes: await decoder.decode(compressed, segment.length) };
+      return { type: "data", bytes: await decode(compressed, segment) };
     }),
   );
 }

@@ -1,0 +1,29 @@
+import type { ConvertedImage, ConvertImageOptions } from "./convert-image.ts";
+
+/** What {@link checkImage} is asked for; see {@link ConvertImageOptions}. */
+export type CheckImageOptions = Pick<
+  ConvertImageOptions,
+  | "source"
+  | "digests"
+  | "expectedFormat"
+  | "limits"
+  | "caBundle"
+  | "threads"
+  | "signal"
+  | "onProgress"
+>;
+
+/** What {@link checkImage} found. */
+export type CheckedImage = Omit<ConvertedImage, "storedBytes" | "resumedBytes">;
+
+/**
+ * Checks a disk image as converting it would: its whole structure, and that every compressed block
+ * can be decoded. Nothing is written, except that a container in a wrapper is kept in the system's
+ * temporary directory meanwhile.
+ *
+ * @throws ImageError as `convertImage` does.
+ */
+export async function checkImage(options: CheckImageOptions): Promise<CheckedImage> {
+  const { runCheck } = await import("./run-check.ts");
+  return runCheck(options);
+}

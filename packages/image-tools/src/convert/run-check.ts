@@ -1,0 +1,55 @@
+import { tmpdir } from "node:os";
+import { ContentDigest } from "../digest/content-digest.ts";
+import { resolveImageLimits } from "../image-limits.ts";
+import type { DiskSink } from "../write/disk-sink.ts";
+import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
+import { ConversionMeter } from "./conversion-progress.ts";
+import type { CheckedImage, CheckImageOptions } from "./check-image.ts";
+import { copySource } from "./copy-source.ts";
+import { openConversionSource } from "./open-conversion-source.ts";
+
+/** Does what `checkImage` is asked for. */
+export async function runCheck(options: CheckImageOptions): Promise<CheckedImage> {
+  const { signal, digests = {} } = options;
+  signal?.throwIfAborted();
+  await using early = await startThreadsEarly(options.source, options.threads);
+  await using source = await openConversionSource(options.source, {
+    limits: resolveImageLimits(options.limits),
+    expectedFormat: options.expectedFormat,
+    scratchDirectory: tmpdir(),
+    caBundle: options.caBundle,
+    sha256: digests.source === true,
+    signal,
+  });
+  await using executor = chooseExecutor(source, options.threads, early);
+  const meter = new ConversionMeter({ report: options.onProgress });
+  const digest = digests.content === true ? new ContentDigest() : undefined;
+  const { virtualSizeBytes, warnings } = await copySource({
+    source,
+    sink: nothingSink,
+    writeHoles: false,
+    executor,
+    observer: digest,
+    meter,
+    signal,
+  });
+  await source.verify();
+  const sha256 = await source.sha256();
+  return {
+    source: {
+      format: source.format,
+      wrappers: source.wrappers,
+      ...(sha256 === undefined ? {} : { sha256 }),
+    },
+    virtualSizeBytes,
+    dataBytes: meter.bytesOut,
+    ...(digest === undefined ? {} : { contentDigest: digest.digest(virtualSizeBytes) }),
+    warnings,
+  };
+}
+
+const nothingSink: DiskSink = {
+  output: { kind: "nothing" },
+  accept: async () => {},
+  finish: async () => 0,
+};

@@ -1,0 +1,89 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { ImageError } from "../image-error.ts";
+import type { CopyExecutor } from "./copy-executor.ts";
+import type { CopyResult } from "./copy-job.ts";
+import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker-messages.ts";
+
+const MAX_THREADS = 4;
+const JOBS_PER_THREAD = 3;
+
+// A small heap makes the collector take back decoded blocks sooner, which are not in it.
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 } as const;
+
+interface Waiting {
+  readonly resolve: (result: CopyResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly waiting: Map<number, Waiting>;
+  failure: unknown;
+}
+
+/** Options of {@link createWorkerPool}. */
+export interface WorkerPoolOptions {
+  /** Default: one for each processor, at most 4. */
+  readonly threads?: number | undefined;
+}
+
+/** Starts threads for copy jobs. Disposing the pool ends them, whatever they are doing. */
+export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor {
+  const count = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const threads = Array.from({ length: count }, startThread);
+  let nextId = 0;
+
+  return {
+    concurrency: count * JOBS_PER_THREAD,
+    run: (job) =>
+      new Promise((resolve, reject) => {
+        const thread = threads.reduce((best, candidate) =>
+          candidate.waiting.size < best.waiting.size ? candidate : best,
+        );
+        if (thread.failure !== undefined) {
+          reject(thread.failure);
+          return;
+        }
+        nextId += 1;
+        thread.waiting.set(nextId, { resolve, reject });
+        const request: WorkerRequest = { id: nextId, job };
+        thread.worker.postMessage(request);
+      }),
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(
+        threads.map(async (thread) => {
+          fail(thread, new ImageError("IMAGE_IO", "the threads of the conversion were ended"));
+          await thread.worker.terminate();
+        }),
+      );
+    },
+  };
+}
+
+function startThread(): Thread {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const script = new URL(`./copy-worker.${extension}`, import.meta.url);
+  // Flags of the process, such as --input-type, need not be meant for another script.
+  const worker = new Worker(script, { execArgv: [], resourceLimits: RESOURCE_LIMITS });
+  const thread: Thread = { worker, waiting: new Map(), failure: undefined };
+  worker.on("message", (response: WorkerResponse) => {
+    const waiting = thread.waiting.get(response.id);
+    thread.waiting.delete(response.id);
+    if ("result" in response) waiting?.resolve(response.result);
+    else waiting?.reject(unpackFailure(response.failure));
+  });
+  worker.on("error", (cause) => fail(thread, threadEnded(cause)));
+  worker.on("exit", () => fail(thread, threadEnded(undefined)));
+  return thread;
+}
+
+function fail(thread: Thread, error: ImageError): void {
+  thread.failure ??= error;
+  for (const { reject } of thread.waiting.values()) reject(error);
+  thread.waiting.clear();
+}
+
+function threadEnded(cause: unknown): ImageError {
+  return new ImageError("IMAGE_IO", "a thread of the conversion ended unexpectedly", { cause });
+}
