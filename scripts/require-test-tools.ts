@@ -9,6 +9,8 @@ await requireDebianPackages(
     { package: "xz-utils", command: "xz" },
     { package: "zstd", command: "zstd" },
     { package: "bzip2", command: "bzip2" },
+    { package: "libxml2-utils", command: "xmllint" },
+    { package: "docker-registry", command: "docker-registry" },
   ],
   { onProgress: (message) => console.log(message) },
 );

@@ -63,7 +63,11 @@ const jobs = {
     run("npm", ["run", "--silent", "lint"]);
     run("turbo", ["run", "test", "--concurrency=1", "--output-logs=full"]);
   },
-  bench: () => BENCHES.forEach((file) => runSource(file)),
+  bench() {
+    runSource("scripts/require-test-tools.ts");
+    BENCHES.forEach((file) => runSource(file));
+    run("npm", ["run", "--silent", "bench", "--workspace=@polyvisor/image-tools"]);
+  },
 };
 
 const [name = "", ...args] = process.argv.slice(2);

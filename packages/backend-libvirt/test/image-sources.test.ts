@@ -46,12 +46,12 @@ function url(): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/disk.qcow2`;
 }
 
-async function qcow2(): Promise<Buffer> {
-  const path = join(directory, "disk.qcow2");
+async function diskImage(format: readonly string[] = ["qcow2"]): Promise<Buffer> {
+  const path = join(directory, "disk.image");
   const raw = join(directory, "disk.raw");
   await promisify(execFile)("qemu-img", ["create", "-q", "-f", "raw", raw, "4M"]);
   await promisify(execFile)("qemu-io", ["-f", "raw", "-c", "write -P 7 1M 2M", raw]);
-  await promisify(execFile)("qemu-img", ["convert", "-O", "qcow2", raw, path]);
+  await promisify(execFile)("qemu-img", ["convert", "-O", ...format, raw, path]);
   return readFile(path);
 }
 
@@ -63,7 +63,7 @@ async function applyImage(http: object): Promise<void> {
 }
 
 const truncated: RequestListener = (_, response) => {
-  void qcow2().then((bytes) => response.end(bytes.subarray(0, bytes.length - 1_000_000)));
+  void diskImage().then((bytes) => response.end(bytes.subarray(0, bytes.length - 1_000_000)));
 };
 const stalled: RequestListener = (_, response) => {
   response.writeHead(200, { "content-length": 1_000_000 });
@@ -81,7 +81,7 @@ const failures: readonly [what: string, respond: RequestListener, http: object, 
     ["a server that stalls", stalled, {}, /stall|sent nothing|no data/i],
     [
       "a wrong checksum",
-      (_, response) => void qcow2().then((bytes) => response.end(bytes)),
+      (_, response) => void diskImage().then((bytes) => response.end(bytes)),
       { checksum: { sha256: "0".repeat(64) } },
       /sha256/i,
     ],
@@ -130,7 +130,7 @@ describe("an image from a server", () => {
       respond = status(404);
       await applyImage({});
       await platform.virtualImages.waitFor("image", { phase: "Failed" }, { timeout: 10_000 });
-      const bytes = await qcow2();
+      const bytes = await diskImage();
       respond = (_, response) => void response.end(bytes);
       const sha256 = createHash("sha256").update(bytes).digest("hex");
       await applyImage({ checksum: { sha256 } });
@@ -149,10 +149,27 @@ describe("an image from a server", () => {
     timeout,
   );
 
+  it.each([
+    ["vmdk", ["vmdk", "-o", "subformat=streamOptimized"]],
+    ["vdi", ["vdi"]],
+    ["vhdx", ["vhdx"]],
+  ])(
+    "of format %s becomes Ready",
+    async (format, options) => {
+      const bytes = await diskImage(options);
+      respond = (_, response) => void response.end(bytes);
+      await applyImage({});
+      const ready = { phase: "Ready" };
+      const image = await platform.virtualImages.waitFor("image", ready, { timeout: 10_000 });
+      expect(image.status).toMatchObject({ format, size: { unpacked: "4Mi" } });
+    },
+    timeout,
+  );
+
   it(
     "fills a disk with its content, holes left out, and one of its own just so",
     async () => {
-      const bytes = await qcow2();
+      const bytes = await diskImage();
       respond = (_, response) => void response.end(bytes);
       await applyImage({});
       const http = { url: url() };
