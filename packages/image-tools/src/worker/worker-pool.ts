@@ -6,10 +6,10 @@ import type { CopyResult } from "./copy-job.ts";
 import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker-messages.ts";
 
 const MAX_THREADS = 4;
-const JOBS_PER_THREAD = 3;
+const JOBS_PER_THREAD = 2;
 
 // A small heap makes the collector take back decoded blocks sooner, which are not in it.
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 } as const;
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 } as const;
 
 interface Waiting {
   readonly resolve: (result: CopyResult) => void;
