@@ -6,6 +6,7 @@ import type { ConversionSource } from "./conversion-source.ts";
 
 // Starting threads takes as long as converting this much.
 const INLINE_BYTES = 16 * 1024 * 1024;
+const SMALL_HEAP_MEBIBYTES = 32;
 // "QFI\xfb" and "KDMV": containers that are read at random.
 const CONTAINER_MAGIC = new Set([0x514649fb, 0x4b444d56]);
 
@@ -53,5 +54,8 @@ export function chooseExecutor(
   const isSmall = allocatedBytes !== undefined && allocatedBytes <= INLINE_BYTES;
   const isOnlyWritten = reader === undefined && work === "write";
   const isInline = threads === undefined && (isSmall || isOnlyWritten);
-  return isInline ? inlineExecutor() : createWorkerPool({ threads });
+  if (isInline) return inlineExecutor();
+  // What is read ahead of a remote file needs memory too.
+  const heapMebibytes = reader?.fd === undefined ? SMALL_HEAP_MEBIBYTES : undefined;
+  return createWorkerPool({ threads, heapMebibytes });
 }
