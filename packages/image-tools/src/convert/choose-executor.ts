@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import type { DiskImage } from "../disk/disk-image.ts";
 import { inlineExecutor, type CopyExecutor } from "../worker/copy-executor.ts";
 import { createWorkerPool } from "../worker/worker-pool.ts";
@@ -27,9 +27,9 @@ export async function startThreadsEarly(
 
 async function isLargeContainer(path: string | URL): Promise<boolean> {
   try {
-    await using file = await open(path, "r");
-    const status = await file.stat();
+    const status = await stat(path);
     if (!status.isFile() || status.size <= INLINE_BYTES) return false;
+    await using file = await open(path, "r");
     const head = Buffer.alloc(4);
     await file.read(head, 0, 4, 0);
     return CONTAINER_MAGIC.has(head.readUInt32BE(0));

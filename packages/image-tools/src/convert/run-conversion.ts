@@ -94,7 +94,7 @@ async function convertTo(
   const storedBytes = await sink.finish(virtualSizeBytes);
   meter.enter("checking");
   await inspectOutput({
-    path: target.workPath,
+    target,
     format: to,
     virtualSizeBytes,
     maxVirtualSizeBytes: limits.maxVirtualSizeBytes,
