@@ -391,6 +391,25 @@ describe("addresses", () => {
     expect(secret.requests).toHaveLength(0);
   });
 
+  test("a public name cannot turn to a private address later", async () => {
+    await using server = await serveLoopback((request, response) => {
+      response.setHeader("connection", "close");
+      serveRanges(file, strong)(request, response);
+    });
+    const start = new URL(server.origin.replace("127.0.0.1", "localhost"));
+    const dispatcher = await createHttpDispatcher(start, {
+      connectTimeoutMs: 5000,
+      isPublicAddress: () => server.requests.length === 0,
+    });
+    const settings = { dispatcher, stallTimeoutMs: 5000, maxRedirects: 5 };
+    const range = { range: "bytes=0-9" };
+    const first = await sendRequest(start, range, settings);
+    expect(await first.body.bytes()).toHaveLength(10);
+    await expectCode(() => sendRequest(start, range, settings), "IMAGE_FORBIDDEN_ADDRESS");
+    expect(server.requests).toHaveLength(1);
+    await dispatcher.destroy();
+  });
+
   test("a private host may redirect to a private one", async () => {
     await using target = await serve();
     await using server = await serveLoopback((_request, response) => {

@@ -3,13 +3,15 @@ import { HEAD_SAMPLE_BYTES, TAIL_SAMPLE_BYTES } from "../detect/detector.ts";
 import { openDiskImage } from "../disk/open-disk-image.ts";
 import { ImageError } from "../image-error.ts";
 import { openFileReader } from "../io/random-access-reader.ts";
+import { readFileFully } from "../worker/sync-file.ts";
+import type { ImageTarget } from "../write/image-target.ts";
 
 // Formats that programs probe for in what should be a raw disk.
 const NESTED_FORMATS = new Set(["qcow2", "qcow", "vmdk", "vdi", "vhd", "vhdx", "qed", "parallels"]);
 
 /** What {@link inspectOutput} looks at. */
 export interface InspectOutputInput {
-  readonly path: string;
+  readonly target: ImageTarget;
   readonly format: "raw" | "qcow2" | "vmdk";
   readonly virtualSizeBytes: number;
   readonly maxVirtualSizeBytes: number;
@@ -24,12 +26,11 @@ export interface InspectOutputInput {
  */
 export async function inspectOutput(input: InspectOutputInput): Promise<void> {
   const { format, virtualSizeBytes, maxVirtualSizeBytes, signal } = input;
-  const reader = await openFileReader(input.path);
   if (format === "raw") {
-    await using _reader = reader;
-    const head = await reader.read(0, Math.min(virtualSizeBytes, HEAD_SAMPLE_BYTES));
-    const tailBytes = Math.min(virtualSizeBytes, TAIL_SAMPLE_BYTES);
-    const tail = await reader.read(virtualSizeBytes - tailBytes, tailBytes);
+    const head = Buffer.alloc(Math.min(virtualSizeBytes, HEAD_SAMPLE_BYTES));
+    const tail = Buffer.alloc(Math.min(virtualSizeBytes, TAIL_SAMPLE_BYTES));
+    readFileFully(input.target.fd, head, 0);
+    readFileFully(input.target.fd, tail, virtualSizeBytes - tail.length);
     const nested = findFormats({ head, tail }).find((found) => NESTED_FORMATS.has(found));
     if (nested === undefined) return;
     throw new ImageError(
@@ -37,6 +38,7 @@ export async function inspectOutput(input: InspectOutputInput): Promise<void> {
       `the disk itself looks like a ${nested} image, which would deceive a program that guesses its format`,
     );
   }
+  const reader = await openFileReader(input.target.workPath);
   try {
     await using image = await openDiskImage(reader, {
       expectedFormat: format,

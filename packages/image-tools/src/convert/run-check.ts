@@ -21,7 +21,8 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     sha256: digests.source === true,
     signal,
   });
-  await using executor = chooseExecutor(source, options.threads, early);
+  const work = digests.content === true ? "compute" : "write";
+  await using executor = chooseExecutor(source, work, options.threads, early);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
   const { virtualSizeBytes, warnings } = await copySource({

@@ -72,7 +72,8 @@ async function convertTo(
   options: GuardedOptions,
 ): Promise<ConvertedImage> {
   const { signal, digests = {}, to, limits } = options;
-  await using executor = chooseExecutor(source, options.threads, options.early);
+  const work = to === "raw" && digests.content !== true && !resumable ? "write" : "compute";
+  await using executor = chooseExecutor(source, work, options.threads, options.early);
   const sink = createSink(target, options, limits);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
@@ -93,7 +94,7 @@ async function convertTo(
   const storedBytes = await sink.finish(virtualSizeBytes);
   meter.enter("checking");
   await inspectOutput({
-    path: target.workPath,
+    target,
     format: to,
     virtualSizeBytes,
     maxVirtualSizeBytes: limits.maxVirtualSizeBytes,

@@ -54,7 +54,8 @@ const MIN_ZERO_DISK_BYTES = 34 * 1024;
  * @param tail - The last `TAIL_SAMPLE_BYTES` bytes; without it, formats that are marked only at
  * the end go unnoticed.
  * @throws ImageError `IMAGE_UNRECOGNISED` for what is no image (text, HTML, less than a sector),
- * `IMAGE_UNSUPPORTED` for known formats that cannot be read, `IMAGE_UNSAFE` for several at once.
+ * `IMAGE_UNSUPPORTED` for known formats that cannot be read, `IMAGE_UNSAFE` for several at once
+ * and for encrypted disks.
  */
 export function detectImage(head: Uint8Array, tail?: Uint8Array): DetectedImage {
   const sample = toSample(head, tail);
@@ -78,6 +79,8 @@ export function detectImage(head: Uint8Array, tail?: Uint8Array): DetectedImage 
       return { kind: "wrapper", wrapper: format };
     case "tar":
       return { kind: "archive", archive: "tar" };
+    case "luks":
+      throw new ImageError("IMAGE_UNSAFE", "the disk is encrypted with LUKS; decrypt it first");
     default:
       throw new ImageError(
         "IMAGE_UNSUPPORTED",

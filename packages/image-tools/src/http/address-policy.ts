@@ -71,20 +71,19 @@ export class AddressPolicy {
 
   /**
    * Judges the addresses that `host` has just been resolved to. All of them count, so that a name
-   * cannot smuggle in a private address behind a public one.
+   * cannot smuggle in a private address behind a public one, nor turn to a private one later.
    *
    * @throws ImageError `IMAGE_FORBIDDEN_ADDRESS`.
    */
   check(host: string, addresses: readonly string[]): void {
     const isPublic = addresses.every((address) => this.#isPublic(address));
-    const isStart = host === this.#startHost;
-    if (!isPublic && (this.#publicOnly || (!isStart && this.#startIsPublic))) {
+    if (!isPublic && (this.#publicOnly || this.#startIsPublic)) {
       throw new ImageError(
         "IMAGE_FORBIDDEN_ADDRESS",
         `"${host}" has an address that is not public; images are not fetched from there`,
       );
     }
-    if (isStart && isPublic) this.#startIsPublic = true;
+    if (isPublic && host === this.#startHost) this.#startIsPublic = true;
   }
 }
 

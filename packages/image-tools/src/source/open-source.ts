@@ -1,9 +1,9 @@
 import { fileURLToPath } from "node:url";
-import { openHttpReader, type HttpReaderOptions } from "../http/open-http-reader.ts";
-import { openHttpSource, type HttpSourceOptions } from "../http/open-http-source.ts";
+import type { HttpReaderOptions } from "../http/open-http-reader.ts";
+import type { HttpSourceOptions } from "../http/open-http-source.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { openFileReader, type RandomAccessReader } from "../io/random-access-reader.ts";
-import { openOciImage, type OpenOciImageOptions } from "../oci/open-oci-image.ts";
+import type { OpenOciImageOptions } from "../oci/open-oci-image.ts";
 import type { ForwardSource } from "./forward-source.ts";
 
 /** Where an image comes from: something to read at random, or only in order. */
@@ -34,8 +34,10 @@ export async function openSource(
     case "https":
       return openHttp(String(location), options);
     case "docker":
-    case "oci":
+    case "oci": {
+      const { openOciImage } = await import("../oci/open-oci-image.ts");
       return { kind: "forward", stream: await openOciImage(String(location), options) };
+    }
     case "file":
       return { kind: "random", reader: await openFileReader(pathOf(String(location))) };
     case undefined:
@@ -49,11 +51,13 @@ export async function openSource(
 }
 
 async function openHttp(url: string, options: OpenSourceOptions): Promise<ImageSource> {
+  const { openHttpReader } = await import("../http/open-http-reader.ts");
   try {
     return { kind: "random", reader: await openHttpReader(url, options) };
   } catch (error) {
     if (!isImageError(error, "IMAGE_SOURCE_NO_RANGES")) throw error;
   }
+  const { openHttpSource } = await import("../http/open-http-source.ts");
   const source = await openHttpSource(url, options);
   const { totalBytes } = source;
   return {

@@ -6,10 +6,9 @@ import type { CopyResult } from "./copy-job.ts";
 import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker-messages.ts";
 
 const MAX_THREADS = 4;
-const JOBS_PER_THREAD = 3;
+const JOBS_PER_THREAD = 2;
 
-// A small heap makes the collector take back decoded blocks sooner, which are not in it.
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 } as const;
+const DEFAULT_HEAP_MEBIBYTES = 64;
 
 interface Waiting {
   readonly resolve: (result: CopyResult) => void;
@@ -26,12 +25,18 @@ interface Thread {
 export interface WorkerPoolOptions {
   /** Default: one for each processor, at most 4. */
   readonly threads?: number | undefined;
+  /**
+   * Heap of each thread. The smaller it is, the sooner the collector takes back decoded blocks, which
+   * are not in it, and the more time that takes. Default: 64.
+   */
+  readonly heapMebibytes?: number | undefined;
 }
 
 /** Starts threads for copy jobs. Disposing the pool ends them, whatever they are doing. */
 export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor {
   const count = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
-  const threads = Array.from({ length: count }, startThread);
+  const heapMebibytes = options.heapMebibytes ?? DEFAULT_HEAP_MEBIBYTES;
+  const threads = Array.from({ length: count }, () => startThread(heapMebibytes));
   let nextId = 0;
 
   return {
@@ -61,11 +66,12 @@ export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor 
   };
 }
 
-function startThread(): Thread {
+function startThread(heapMebibytes: number): Thread {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
   const script = new URL(`./copy-worker.${extension}`, import.meta.url);
   // Flags of the process, such as --input-type, need not be meant for another script.
-  const worker = new Worker(script, { execArgv: [], resourceLimits: RESOURCE_LIMITS });
+  const resourceLimits = { maxOldGenerationSizeMb: heapMebibytes, maxYoungGenerationSizeMb: 4 };
+  const worker = new Worker(script, { execArgv: [], resourceLimits });
   const thread: Thread = { worker, waiting: new Map(), failure: undefined };
   worker.on("message", (response: WorkerResponse) => {
     const waiting = thread.waiting.get(response.id);
