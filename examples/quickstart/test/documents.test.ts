@@ -35,6 +35,7 @@ describe("the pages for implementers", () => {
       const path = await save(`${page.replaceAll("/", "-")}-${index}.ts`, code);
       const run = promisify(execFile)(process.execPath, ["--conditions=@polyvisor/source", path]);
       const { stdout } = await run;
+      expect(stdout.trim()).not.toBe("");
       expect(stdout).not.toMatch(/^failed/m);
     }
   });

@@ -24,7 +24,10 @@ async function openHypervisor(): Promise<HypervisorFixture> {
       hypervisor.addUnknownGuest("node-1", "stranger");
       return "stranger";
     },
-    isUntouched: async () => true,
+    isUntouched: async (name) => {
+      const hosts = await hypervisor.hosts();
+      return hosts.some(({ unknownGuests }) => unknownGuests.includes(name));
+    },
     [Symbol.asyncDispose]: () => hypervisor[Symbol.asyncDispose](),
   };
 }
