@@ -135,6 +135,7 @@ export {
   macAddressOf,
   parseRange,
   usableAddresses,
+  usableCount,
 } from "./util/address-range.ts";
 export { BoundedChannel } from "./util/bounded-channel.ts";
 export type { Clock, Timer } from "./util/clock.ts";

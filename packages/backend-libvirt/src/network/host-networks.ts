@@ -1,4 +1,4 @@
-import type { GuestInterface } from "@polyvisor/core";
+import { type GuestInterface, PolyvisorError } from "@polyvisor/core";
 import { KeyedMutex } from "../host/keyed-mutex.ts";
 import type { ConnectionPool } from "../rpc/connection-pool.ts";
 import {
@@ -70,6 +70,12 @@ export class HostNetworks {
   }
 
   #reserve({ cidr, gateway, mac, address }: GuestInterface, signal: AbortSignal): Promise<void> {
+    if (gateway === undefined || gateway.includes(":")) {
+      throw new PolyvisorError(
+        "POLYVISOR_REFUSED",
+        `hosts get no network for the range ${cidr}: this backend needs an IPv4 range of /30 or wider`,
+      );
+    }
     return this.#mutex.run(networkName(cidr), async () => {
       const network = await this.#ensure(cidr, gateway, signal);
       const { reservations } = await this.#describe(network, signal);

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { macAddressOf, parseRange, usableAddresses } from "@polyvisor/core";
+import { macAddressOf, parseRange, usableAddresses, usableCount } from "@polyvisor/core";
 import { attributeOf, childAt, childrenOf, parseXml } from "../xml/parse-xml.ts";
 import { renderXml, type XmlNode } from "../xml/render-xml.ts";
 
@@ -24,7 +24,7 @@ const MAXIMUM_PREPARED = 1024;
  */
 function preparedReservations(cidr: string): Reservation[] {
   const range = parseRange(cidr);
-  if (range.last - range.first >= MAXIMUM_PREPARED) return [];
+  if (usableCount(range) > MAXIMUM_PREPARED) return [];
   return Array.from(usableAddresses(range), (address) => ({ mac: macAddressOf(address), address }));
 }
 

@@ -30,10 +30,10 @@ export interface GuestDisk {
 
 /** A network interface of a guest. */
 export interface GuestInterface {
-  /** The network's range; the hypervisor gives hosts a network for it. */
+  /** The network's range, of IPv4 or IPv6; the hypervisor gives hosts a network for it. */
   readonly cidr: string;
-  /** The router's address in that range. */
-  readonly gateway: string;
+  /** The router's address in that range; absent for a range of one or two addresses, which has none to spare. */
+  readonly gateway?: string;
   /** Lower case with colons. */
   readonly mac: string;
   /** The address that the guest must get. */

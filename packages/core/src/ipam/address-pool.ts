@@ -1,25 +1,29 @@
-import { type AddressRange, formatAddress, parseAddress } from "../util/address-range.ts";
+import { type AddressRange, reservedAddresses } from "../util/address-range.ts";
+import { formatAddress, formatIpv4, parseAddress, parseIpv4 } from "../util/ip-address.ts";
+import { Bitmap } from "./bitmap.ts";
 
 /**
- * Which addresses of the configured ranges are taken. Gives out the lowest free one, in the order of the ranges.
- *
- * One bit an address, with a summary above it in which a bit says that a word is full, so that the first free address
- * of a /8 is found by looking at a few words.
+ * So many addresses of a range are given out by themselves; those behind can be asked for. Only IPv6 has ranges that are
+ * larger.
+ */
+const WINDOW = 2 ** 24;
+
+/**
+ * Which addresses of the configured ranges are taken. Gives out the next free one, in the order of the ranges, in each
+ * from the address on with which it was written, and then from its beginning.
  */
 export class AddressPool {
-  readonly #ranges: readonly RangeBitmap[];
+  readonly #ranges: readonly RangeWindow[];
 
   constructor(ranges: readonly AddressRange[]) {
-    this.#ranges = ranges.map((range) => new RangeBitmap(range));
+    this.#ranges = ranges.map((range) => new RangeWindow(range));
   }
 
-  /** The lowest free address, marked as taken; `undefined` when none is left. */
+  /** The next free address, marked as taken; `undefined` when none is left. */
   allocate(): string | undefined {
     for (const range of this.#ranges) {
-      const address = range.firstFree();
-      if (address === undefined) continue;
-      range.set(address, true);
-      return formatAddress(address);
+      const address = range.allocate();
+      if (address !== undefined) return address;
     }
     return undefined;
   }
@@ -35,61 +39,64 @@ export class AddressPool {
   }
 
   #mark(address: string, taken: boolean): void {
-    const value = parseAddress(address);
-    if (value === undefined) return;
-    this.#ranges.find((range) => range.holds(value))?.set(value, taken);
+    const ipv4 = parseIpv4(address);
+    const ipv6 = ipv4 === undefined ? parseAddress(address)?.value : undefined;
+    for (const range of this.#ranges) {
+      if (ipv4 !== undefined && range.markIpv4(ipv4, taken)) return;
+      if (ipv6 !== undefined && range.markIpv6(ipv6, taken)) return;
+    }
   }
 }
 
-const FULL = 0xffffffff;
-
-class RangeBitmap {
-  readonly #range: AddressRange;
-  /** Level 0 has a bit an address; each level above has a bit for every full word of the one below. */
-  readonly #levels: Uint32Array[] = [];
+/** The addresses of a range that are given out by themselves. */
+class RangeWindow {
+  readonly #family: 4 | 6;
+  readonly #first: bigint;
+  /** `first` of IPv4, as a number. */
+  readonly #base: number;
+  readonly #size: number;
+  /** The offset where giving out begins. */
+  readonly #start: number;
+  readonly #bitmap: Bitmap;
 
   constructor(range: AddressRange) {
-    this.#range = range;
-    let size = range.last - range.first + 1;
-    do {
-      const words = Math.ceil(size / 32);
-      const level = new Uint32Array(words);
-      // What lies past the end counts as taken, so that a search never finds it.
-      if (size % 32 !== 0) level[words - 1] = (FULL << (size % 32)) >>> 0;
-      this.#levels.push(level);
-      size = words;
-    } while (size > 1);
-    for (const reserved of [range.first, range.first + 1, range.last]) this.set(reserved, true);
-  }
-
-  holds(address: number): boolean {
-    return this.#range.first <= address && address <= this.#range.last;
-  }
-
-  firstFree(): number | undefined {
-    let index = 0;
-    for (let depth = this.#levels.length - 1; depth >= 0; depth -= 1) {
-      const word = this.#levels[depth]?.[index] ?? FULL;
-      if (word === FULL) return undefined;
-      // The lowest bit that is not set: ~word & -~word has just that one.
-      const free = ~word;
-      index = index * 32 + (31 - Math.clz32(free & -free));
+    const { family, first, last, start } = range;
+    const isWhole = last - first < WINDOW;
+    this.#family = family;
+    this.#first = isWhole ? first : start;
+    this.#base = family === 4 ? Number(this.#first) : 0;
+    const addresses = last - this.#first + 1n;
+    this.#size = addresses > WINDOW ? WINDOW : Number(addresses);
+    this.#start = Number(start - this.#first);
+    this.#bitmap = new Bitmap(this.#size);
+    for (const reserved of reservedAddresses(range)) {
+      const offset = reserved - this.#first;
+      if (offset >= 0n && offset < this.#size) this.#bitmap.set(Number(offset), true);
     }
-    return this.#range.first + index;
   }
 
-  set(address: number, taken: boolean): void {
-    let index = address - this.#range.first;
-    let bit = taken;
-    for (const level of this.#levels) {
-      const position = index >>> 5;
-      const mask = (1 << (index & 31)) >>> 0;
-      const before = level[position] ?? 0;
-      const after = (bit ? before | mask : before & ~mask) >>> 0;
-      level[position] = after;
-      bit = after === FULL;
-      if (bit === (before === FULL)) return;
-      index = position;
-    }
+  allocate(): string | undefined {
+    const offset = this.#bitmap.nextClear(this.#start) ?? this.#bitmap.nextClear(0);
+    if (offset === undefined) return undefined;
+    this.#bitmap.set(offset, true);
+    return this.#family === 4
+      ? formatIpv4(this.#base + offset)
+      : formatAddress({ family: 6, value: this.#first + BigInt(offset) });
+  }
+
+  markIpv4(address: number, taken: boolean): boolean {
+    return this.#family === 4 && this.#mark(address - this.#base, taken);
+  }
+
+  markIpv6(address: bigint, taken: boolean): boolean {
+    if (this.#family !== 6) return false;
+    const offset = address - this.#first;
+    return offset >= 0n && offset < this.#size && this.#mark(Number(offset), taken);
+  }
+
+  #mark(offset: number, taken: boolean): boolean {
+    if (offset < 0 || offset >= this.#size) return false;
+    this.#bitmap.set(offset, taken);
+    return true;
   }
 }

@@ -23,6 +23,7 @@ export interface GuestParts {
 export function buildGuestSpec(parts: GuestParts): GuestSpec {
   const { vm, incarnation, vmClass, disks, address, range, userData } = parts;
   const { uid, name, namespace = "" } = vm.metadata;
+  const gateway = gatewayOf(range);
   return {
     uid,
     incarnation,
@@ -39,7 +40,12 @@ export function buildGuestSpec(parts: GuestParts): GuestSpec {
       bootOrder: index + 1,
     })),
     interfaces: [
-      { cidr: range.cidr, gateway: gatewayOf(range), mac: macAddressOf(address), address },
+      {
+        cidr: range.cidr,
+        ...(gateway !== undefined && { gateway }),
+        mac: macAddressOf(address),
+        address,
+      },
     ],
     ...(userData !== undefined && {
       cloudInit: {
