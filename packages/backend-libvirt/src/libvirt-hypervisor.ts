@@ -3,6 +3,7 @@ import {
   type ByteStream,
   type Consoles,
   type GuestList,
+  type GuestLocation,
   type GuestRef,
   type GuestSpec,
   type GuestState,
@@ -28,7 +29,19 @@ export class LibvirtHypervisor implements Hypervisor {
   readonly name: string;
   readonly capabilities: HypervisorCapabilities = {
     blockSources: ["file", "block"],
-    consoles: { serial: true },
+    placement: "explicit",
+    guests: {
+      osTypes: ["generic"],
+      firmware: ["bios"],
+      tpm: false,
+      emulatedDevices: false,
+      cpuFraction: true,
+      answerFiles: false,
+    },
+    consoles: { serial: true, vnc: false },
+    migration: false,
+    hotplug: false,
+    agent: false,
   };
   readonly consoles: Consoles = { openSerial: (ref, options) => this.#openSerial(ref, options) };
   readonly #hosts: HostSet;
@@ -80,32 +93,39 @@ export class LibvirtHypervisor implements Hypervisor {
     return channel;
   }
 
-  startGuest(spec: GuestSpec, placement: Placement, signal: AbortSignal): Promise<GuestState> {
-    return this.#change(spec.uid, placement, (host) => startGuest(host, spec, signal));
+  async startGuest(spec: GuestSpec, place: Placement, signal: AbortSignal): Promise<GuestState> {
+    if (!("host" in place)) {
+      const message = `hypervisor "${this.name}" chooses no hosts by itself: name one`;
+      throw new PolyvisorError("POLYVISOR_REFUSED", message);
+    }
+    return this.#change(spec.uid, place, (host) => startGuest(host, spec, signal));
   }
 
   stopGuest(
     ref: GuestRef,
-    placement: Placement,
+    where: GuestLocation,
     mode: StopMode,
     signal: AbortSignal,
   ): Promise<void> {
-    return this.#change(ref.uid, placement, (host) => stopGuest(host, ref, mode, signal));
+    return this.#change(ref.uid, where, (host) => stopGuest(host, ref, mode, signal));
   }
 
-  removeGuest(uid: string, placement: Placement, signal: AbortSignal): Promise<void> {
-    return this.#change(uid, placement, (host) => removeGuest(host, uid, signal));
+  removeGuest(uid: string, where: GuestLocation, signal: AbortSignal): Promise<void> {
+    return this.#change(uid, where, (host) => removeGuest(host, uid, signal));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#hosts.release();
   }
 
-  #change<T>(
+  async #change<T>(
     uid: string,
-    { host: name }: Placement,
+    { host: name }: GuestLocation,
     work: (host: LibvirtHost) => Promise<T>,
   ): Promise<T> {
+    if (name === undefined) {
+      throw new PolyvisorError("POLYVISOR_REFUSED", `guest ${uid} is on no host`);
+    }
     const host = this.#hosts.get(name);
     return host.guestMutex.run(uid, () => translated(name, () => work(host)));
   }

@@ -7,8 +7,10 @@ import {
   type StorageCapabilities,
   type StorageClassInfo,
   type VolumeContent,
+  type VolumeSource,
   type VolumeSpec,
   type VolumeState,
+  type VolumeUse,
 } from "@polyvisor/core";
 import type { HostSet } from "./host/host-set.ts";
 import type { LibvirtHost } from "./host/libvirt-host.ts";
@@ -20,12 +22,21 @@ interface FoundVolume {
   readonly volume: PoolVolume;
 }
 
+/** A file of one host. */
+const USE: VolumeUse = { accessMode: "ReadWriteOnce", volumeMode: "Filesystem" };
+
 /** Keeps volumes as raw files in a directory pool of one host each. */
 export class LibvirtStorage implements Storage {
   readonly name: string;
-  readonly capabilities: StorageCapabilities = { blockSources: ["file"] };
+  readonly capabilities: StorageCapabilities = {
+    blockSources: ["file"],
+    expansion: false,
+    snapshots: false,
+    cloning: false,
+  };
   readonly content: VolumeContent = {
     fill: (name, stream, options) => this.#fill(name, stream, options),
+    read: (source, options) => this.#read(source, options.signal),
   };
   readonly #hosts: HostSet;
   readonly #className: string;
@@ -41,7 +52,15 @@ export class LibvirtStorage implements Storage {
   }
 
   async classes(): Promise<readonly StorageClassInfo[]> {
-    return [{ name: this.#className, isDefault: true }];
+    return [
+      {
+        name: this.#className,
+        isDefault: true,
+        uses: [USE],
+        bindingMode: "Immediate",
+        expandable: false,
+      },
+    ];
   }
 
   async createVolume(spec: VolumeSpec, signal: AbortSignal): Promise<VolumeState> {
@@ -70,7 +89,11 @@ export class LibvirtStorage implements Storage {
     );
   }
 
-  async attach(name: string, hostName: string, signal: AbortSignal): Promise<BlockSource> {
+  async attach(
+    name: string,
+    hostName: string | undefined,
+    signal: AbortSignal,
+  ): Promise<BlockSource> {
     const { host, volume } = await this.#require(name, signal);
     if (host.name !== hostName) {
       const message = `volume "${name}" is on host "${host.name}" and cannot be used on host "${hostName}"`;
@@ -122,6 +145,19 @@ export class LibvirtStorage implements Storage {
     await translated(host.name, () => host.pool.write(volume, extents, signal));
   }
 
+  async #read({ type, name }: VolumeSource, signal: AbortSignal): Promise<SparseStream> {
+    if (type !== "volume") {
+      const message = `storage "${this.name}" has no snapshots`;
+      throw new PolyvisorError("POLYVISOR_UNSUPPORTED", message);
+    }
+    const { host, volume } = await this.#require(name, signal);
+    return {
+      sizeBytes: volume.sizeBytes,
+      [Symbol.asyncIterator]: () => host.pool.read(volume, signal),
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+
   async #require(name: string, signal: AbortSignal): Promise<FoundVolume> {
     const found = await this.#find(name, signal);
     if (found) return found;
@@ -149,6 +185,7 @@ export class LibvirtStorage implements Storage {
       name,
       storageClass: this.#className,
       sizeBytes: volume.sizeBytes,
+      use: USE,
       hosts: [host.name],
     };
   }

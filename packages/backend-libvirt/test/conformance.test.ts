@@ -1,6 +1,6 @@
 import { type EmbeddedHost, startEmbeddedHost } from "@polyvisor/backend-libvirt/lab";
 import { libvirtBackend } from "@polyvisor/backend-libvirt";
-import type { GuestSpec } from "@polyvisor/core";
+import type { BlockSource, GuestSpec } from "@polyvisor/core";
 import {
   type HypervisorFixture,
   hypervisorSuite,
@@ -43,7 +43,7 @@ async function openStorage(): Promise<StorageFixture> {
   return {
     storage,
     host: "node-1",
-    read: async (_, source) => readHostFile(host, source.path),
+    read: async (_, source) => readHostFile(host, filePath(source)),
     async [Symbol.asyncDispose]() {
       await storage[Symbol.asyncDispose]();
       await host[Symbol.asyncDispose]();
@@ -67,3 +67,8 @@ describeConformance("libvirt with a system", booting, () => openHypervisor(booti
   timeout,
 });
 describeConformance("libvirt", storageSuite, openStorage, { timeout });
+
+function filePath(source: BlockSource): string {
+  if (source.type !== "file") throw new Error(`not a file: ${source.type}`);
+  return source.path;
+}

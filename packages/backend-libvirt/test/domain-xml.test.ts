@@ -45,7 +45,8 @@ const spec: GuestSpec = {
   incarnation: 7,
   namespace: "default",
   name: "linux-vm",
-  cpu: { sockets: 1, coresPerSocket: 2, model: { mode: "host-model" } },
+  machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+  cpu: { sockets: 1, coresPerSocket: 2, fractionPercent: 100, model: { mode: "host-model" } },
   memoryBytes: 2 ** 30,
   disks: [
     {
@@ -83,12 +84,21 @@ const emulated: DomainEnvironment = {
 
 const goldens: readonly [file: string, GuestSpec, DomainEnvironment][] = [
   ["host-model", spec, kvm],
-  ["host-passthrough", { ...spec, cpu: { ...spec.cpu, model: { mode: "host-passthrough" } } }, kvm],
+  [
+    "host-passthrough",
+    {
+      ...spec,
+      machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+      cpu: { ...spec.cpu, model: { mode: "host-passthrough" } },
+    },
+    kvm,
+  ],
   [
     "emulated-passthrough-with-seed",
     {
       ...spec,
       disks: spec.disks.slice(0, 1),
+      machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
       cpu: { ...spec.cpu, model: { mode: "host-passthrough" } },
     },
     emulated,
@@ -97,13 +107,23 @@ const goldens: readonly [file: string, GuestSpec, DomainEnvironment][] = [
     "model",
     {
       ...spec,
-      cpu: { sockets: 2, coresPerSocket: 12, model: { mode: "model", model: "Nehalem" } },
+      machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+      cpu: {
+        sockets: 2,
+        coresPerSocket: 12,
+        fractionPercent: 100,
+        model: { mode: "model", model: "Nehalem" },
+      },
     },
     kvm,
   ],
   [
     "features",
-    { ...spec, cpu: { ...spec.cpu, model: { mode: "features", features: ["vmx", "aes"] } } },
+    {
+      ...spec,
+      machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+      cpu: { ...spec.cpu, model: { mode: "features", features: ["vmx", "aes"] } },
+    },
     kvm,
   ],
   ["no-devices", { ...spec, disks: [], interfaces: [] }, kvm],

@@ -72,6 +72,9 @@ export type {
 export type { Backend } from "./backend/backend.ts";
 export type { BlockSource, BlockSourceType } from "./backend/block-source.ts";
 export type {
+  Firmware,
+  GuestMachine,
+  OsType,
   GuestCpuModel,
   GuestDisk,
   GuestInterface,
@@ -87,12 +90,33 @@ export type {
   Hypervisor,
   HypervisorCapabilities,
   HypervisorEvent,
-  Placement,
+  GuestLocation,
   StopMode,
   StopReason,
 } from "./backend/hypervisor.ts";
+export type { GuestAgent, GuestAgentInfo } from "./backend/guest-agent.ts";
 export type {
+  Affinity,
+  AffinityTerm,
+  MachineAffinity,
+  NodeAffinity,
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  Taint,
+  Toleration,
+  TopologySpreadConstraint,
+} from "./api/placement-terms.ts";
+export type { Fencing, PowerState } from "./backend/fencing.ts";
+export type { Hotplug } from "./backend/hotplug.ts";
+export type { LiveMigration, MigrationRequest, MigrationState } from "./backend/live-migration.ts";
+export type { Placement, PlacementConstraints } from "./backend/placement.ts";
+export type {
+  ContainerImageSource,
+  DiskImageSource,
   HttpImageSource,
+  ImageChecksum,
+  ImageSource,
+  UploadImageSource,
   ImageImportProgress,
   ImageInfo,
   ImageStore,
@@ -102,9 +126,17 @@ export type {
   Storage,
   StorageCapabilities,
   StorageClassInfo,
+  AccessMode,
   VolumeContent,
+  VolumeExpansion,
+  VolumeMode,
+  VolumeSnapshotSpec,
+  VolumeSnapshots,
+  VolumeSnapshotState,
+  VolumeSource,
   VolumeSpec,
   VolumeState,
+  VolumeUse,
 } from "./backend/storage.ts";
 export { createPlatform, type PlatformOptions } from "./platform/create-platform.ts";
 export type { AppliedResource, Platform } from "./platform/platform.ts";

@@ -25,6 +25,7 @@ export function domainXml(spec: GuestSpec, environment: DomainEnvironment): stri
     ["metadata", {}, renderMark(spec)],
     ["memory", { unit: "b" }, spec.memoryBytes],
     ["vcpu", {}, sockets * coresPerSocket],
+    tuneElement(spec.cpu.fractionPercent),
     ["os", {}, ["type", { arch: "x86_64", machine: "q35" }, "hvm"]],
     ["features", {}, ["acpi", {}], ["apic", {}]],
     cpuElement(model, { sockets, coresPerSocket }, cpuModes),
@@ -49,6 +50,18 @@ export function domainXml(spec: GuestSpec, environment: DomainEnvironment): stri
   ]);
 }
 
+/** Holds each virtual CPU to its share of a core. Source: libvirt, "Domain XML format", CPU Tuning. */
+function tuneElement(fractionPercent: number): XmlNode | undefined {
+  if (fractionPercent >= 100) return undefined;
+  const period = 100_000;
+  return [
+    "cputune",
+    {},
+    ["period", {}, period],
+    ["quota", {}, Math.ceil((period * fractionPercent) / 100)],
+  ];
+}
+
 function diskElement(disk: GuestDisk, target: string): XmlNode {
   const { type, format, source } = sourceOf(disk.source);
   return [
@@ -69,6 +82,8 @@ function sourceOf(source: BlockSource): { type: string; format: string; source: 
       return { type: "file", format: source.format, source: ["source", { file: source.path }] };
     case "block":
       return { type: "block", format: "raw", source: ["source", { dev: source.path }] };
+    case "claim":
+      throw new TypeError("libvirt hosts take no claims: they are not in the capabilities");
   }
 }
 

@@ -9,7 +9,7 @@ import {
 } from "../rpc/libvirt-error.ts";
 import { procedures } from "../rpc/procedures.ts";
 import type { StoragePoolHandle, StorageVolHandle } from "../rpc/struct-layouts.ts";
-import { uploadVolume } from "../rpc/volume-stream.ts";
+import { downloadVolume, uploadVolume } from "../rpc/volume-stream.ts";
 import { directoryPoolXml, rawVolumeXml } from "./volume-xml.ts";
 
 /** A volume of a pool as libvirt knows it. */
@@ -109,6 +109,17 @@ export class HostPool {
   ): Promise<void> {
     await using connection = await this.#dedicated(signal);
     await uploadVolume(connection, { volume }, extents, { signal });
+  }
+
+  /** The content of a volume, holes told apart from data. */
+  async *read(
+    { handle: volume }: PoolVolume,
+    signal: AbortSignal,
+  ): AsyncGenerator<SparseExtent, void> {
+    await using connection = await this.#dedicated(signal);
+    for await (const item of downloadVolume(connection, { volume }, { signal })) {
+      yield item.type === "data" ? item : { type: "hole", length: Number(item.length) };
+    }
   }
 
   async #dedicated(signal: AbortSignal): ReturnType<ConnectionPool["dedicated"]> {

@@ -86,11 +86,18 @@ export type VirtualMachinePhase =
   "Pending" | "Starting" | "Running" | "Pause" | "Stopping" | "Stopped" | "Terminating";
 
 /**
- * Why a guest is no longer running: it shut itself down, somebody else or the run policy stopped it, it crashed, it did
- * not start, or its host answers and does not have it.
+ * Why a guest is no longer running: it shut itself down, it asked for a reboot, somebody else or the run policy stopped
+ * it, it crashed, its host was lost with it, it did not start, or its host answers and does not have it.
  */
 export type GuestStopReason =
-  "GuestShutdown" | "Stopped" | "StoppedByPolicy" | "Crashed" | "StartFailed" | "Lost";
+  | "GuestShutdown"
+  | "GuestReset"
+  | "Stopped"
+  | "StoppedByPolicy"
+  | "Crashed"
+  | "HostLost"
+  | "StartFailed"
+  | "Lost";
 
 /**
  * What the manager has decided about the guest and knows to be true of it. Written before a command leaves and after

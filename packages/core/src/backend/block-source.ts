@@ -10,6 +10,12 @@ export type BlockSource =
       readonly type: "block";
       /** Absolute path of the device on the host. */
       readonly path: string;
+    }
+  | {
+      /** A volume that a cluster brings to whatever host it chooses, such as a PersistentVolumeClaim. */
+      readonly type: "claim";
+      readonly namespace: string;
+      readonly name: string;
     };
 
 /** The kinds of {@link BlockSource}. */

@@ -13,7 +13,23 @@ export type GuestCpuModel =
   | { readonly mode: "host-model" }
   | { readonly mode: "host-passthrough" }
   | { readonly mode: "model"; readonly model: string }
+  /** A plain 64-bit CPU with these features; a host without one of them cannot run the guest. */
   | { readonly mode: "features"; readonly features: readonly string[] };
+
+/** What a guest boots with. */
+export type Firmware = "bios" | "efi" | "efi-secure-boot";
+
+/** What a guest's devices are made for. */
+export type OsType = "generic" | "windows" | "legacy";
+
+/** The sort of computer that a guest is. */
+export interface GuestMachine {
+  readonly osType: OsType;
+  readonly firmware: Firmware;
+  /** True: virtio devices. False: devices that every operating system knows, such as SATA and e1000. */
+  readonly paravirtualized: boolean;
+  readonly tpm: boolean;
+}
 
 /** A disk or CD-ROM of a guest. */
 export interface GuestDisk {
@@ -24,8 +40,8 @@ export interface GuestDisk {
   readonly source: BlockSource;
   readonly device: "disk" | "cdrom";
   readonly readOnly: boolean;
-  /** Position in the boot order, from 1. */
-  readonly bootOrder: number;
+  /** Position in the boot order, from 1; absent for disks that are not booted from. */
+  readonly bootOrder?: number;
 }
 
 /** A network interface of a guest. */
@@ -44,15 +60,19 @@ export interface GuestInterface {
 export interface GuestSpec extends GuestRef {
   readonly namespace: string;
   readonly name: string;
+  readonly machine: GuestMachine;
   readonly cpu: {
     readonly sockets: number;
     readonly coresPerSocket: number;
+    /** Share of each core that is set aside, 1 to 100; a hypervisor that can holds the guest to it. */
+    readonly fractionPercent: number;
     readonly model: GuestCpuModel;
   };
   readonly memoryBytes: number;
-  /** In boot order. */
   readonly disks: readonly GuestDisk[];
   readonly interfaces: readonly GuestInterface[];
   /** Documents for cloud-init's NoCloud source. */
   readonly cloudInit?: { readonly userData: string; readonly metaData: string };
+  /** Files, by name, of a CD-ROM that Windows Setup finds, such as `autounattend.xml`. */
+  readonly answerFiles?: Readonly<Record<string, string>>;
 }

@@ -1,13 +1,50 @@
 import type { SparseStream } from "./sparse-stream.ts";
 
+/** Expected digests of a file, in hexadecimal. */
+export type ImageChecksum = Readonly<Partial<Record<"md5" | "sha1" | "sha256" | "sha512", string>>>;
+
 /** A file on an HTTP server. */
 export interface HttpImageSource {
+  readonly type: "http";
   readonly url: string;
-  /** Expected digests of the file as it is served, in hexadecimal. */
-  readonly checksum?: Readonly<Partial<Record<"md5" | "sha1" | "sha256" | "sha512", string>>>;
+  /** Of the file as it is served. */
+  readonly checksum?: ImageChecksum;
   /** Certificate authorities in PEM, trusted besides those of the system. */
   readonly caBundle?: string;
 }
+
+/** A container image that has a disk in its folder `/disk`. */
+export interface ContainerImageSource {
+  readonly type: "container";
+  /** Such as `docker.io/library/ubuntu2204:latest`. */
+  readonly image: string;
+  /** A `.dockerconfigjson` document with credentials. */
+  readonly dockerConfig?: string;
+  readonly caBundle?: string;
+}
+
+/** A file that somebody sends. It is read once, so an import that fails is not tried again. */
+export interface UploadImageSource {
+  readonly type: "upload";
+  /** Tells this upload from others under the same name. */
+  readonly id: string;
+  readonly content: AsyncIterable<Uint8Array>;
+  /** Length of `content`, when it is known. */
+  readonly sizeBytes?: number;
+  readonly checksum?: ImageChecksum;
+}
+
+/** The content of a disk or a snapshot. */
+export interface DiskImageSource {
+  readonly type: "disk";
+  /** Tells this content from others under the same name. */
+  readonly id: string;
+  open(signal: AbortSignal): Promise<SparseStream>;
+}
+
+/** Where an image comes from. */
+export type ImageSource =
+  HttpImageSource | ContainerImageSource | UploadImageSource | DiskImageSource;
 
 /** What was found out about an image. */
 export interface ImageInfo {
@@ -44,7 +81,7 @@ export interface ImageStore extends AsyncDisposable {
    */
   importImage(
     name: string,
-    source: HttpImageSource,
+    source: ImageSource,
     options: {
       readonly signal?: AbortSignal;
       readonly onProgress?: (progress: ImageImportProgress) => void;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { GuestSpec } from "../backend/guest-spec.ts";
-import type { GuestState, Hypervisor, HypervisorEvent, Placement } from "../backend/hypervisor.ts";
+import type { GuestState, Hypervisor, HypervisorEvent } from "../backend/hypervisor.ts";
 import { isPolyvisorError, type PolyvisorErrorCode } from "../util/errors.ts";
 import type { ConformanceCase, ConformanceSuite } from "./conformance-case.ts";
 
@@ -37,7 +37,7 @@ async function listed(
 async function running(
   fixture: HypervisorFixture,
   name: string,
-): Promise<{ readonly spec: GuestSpec; readonly place: Placement }> {
+): Promise<{ readonly spec: GuestSpec; readonly place: { readonly host: string } }> {
   const spec = await fixture.guest(name);
   const place = { host: fixture.host };
   const state = await fixture.hypervisor.startGuest(spec, place, never);

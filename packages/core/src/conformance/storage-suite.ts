@@ -28,7 +28,9 @@ async function volumeSpec(
   const classes = await storage.classes(never);
   const storageClass = classes.find(({ isDefault }) => isDefault) ?? classes[0];
   assert.ok(storageClass, "the storage has no class");
-  return { name: "vd-conformance", storageClass: storageClass.name, sizeBytes };
+  const [use] = storageClass.uses;
+  assert.ok(use, "the class has no use");
+  return { name: "vd-conformance", storageClass: storageClass.name, sizeBytes, use };
 }
 
 function streamOf(extents: readonly SparseExtent[]): SparseStream {

@@ -98,7 +98,14 @@ async function makeVolume(
   const size = planSize(disk, stream?.sizeBytes);
   if (size.bytes === undefined) throw new PolyvisorError("POLYVISOR_INVALID", size.message);
   await storage.deleteVolume(name, signal);
-  const spec = { name, storageClass: storageClass.metadata.name, sizeBytes: size.bytes };
+  const className = storageClass.metadata.name;
+  const offered = (await storage.classes(signal)).find((offer) => offer.name === className);
+  const use = offered?.uses[0];
+  if (use === undefined) {
+    const message = `storage "${storage.name}" has no class "${className}"`;
+    throw new PolyvisorError("POLYVISOR_NOT_FOUND", message);
+  }
+  const spec = { name, storageClass: className, sizeBytes: size.bytes, use };
   const volume = await storage.createVolume(spec, signal);
   if (stream === undefined) return volume;
   const share = source.type === "http" ? 0.5 : 1;

@@ -29,6 +29,8 @@ export class FleetMember {
   #hosts: readonly HostState[] = [];
   /** Hosts whose guests have been listed since they last failed to answer. */
   #answering: ReadonlySet<string> = new Set();
+  /** True when a guest that was not listed exists on no host. */
+  #complete = false;
   #sequence = 0;
   #listing: Promise<void> | undefined;
   #listAgain = false;
@@ -55,16 +57,16 @@ export class FleetMember {
     return this.#guests.get(uid)?.guest;
   }
 
-  /** True when the host has answered and what is not known there is not there. */
-  isAnswering(host: string): boolean {
-    return this.#answering.has(host);
+  /** True when the host has answered and what is not known there is not there; without a host, when that holds of all. */
+  isAnswering(host: string | undefined): boolean {
+    return host === undefined ? this.#complete : this.#complete || this.#answering.has(host);
   }
 
   /** Takes note of what a verb of the hypervisor has returned. */
   learn(guest: GuestState): void {
     const known = this.#guests.get(guest.uid)?.guest;
     // An event of an earlier run may come after the answer to a start.
-    if (known?.host === guest.host && known.incarnation > guest.incarnation) return;
+    if (known && known.host === guest.host && known.incarnation > guest.incarnation) return;
     this.#sequence += 1;
     this.#removed.delete(guest.uid);
     this.#guests.set(guest.uid, { guest, learned: this.#sequence });
@@ -134,11 +136,12 @@ export class FleetMember {
 
   async #list(signal: AbortSignal): Promise<void> {
     const began = this.#sequence;
-    const before = [this.#hosts, [...this.#answering]];
+    const before = [this.#hosts, [...this.#answering], this.#complete];
     this.#hosts = await this.hypervisor.hosts(signal);
-    const { guests, hosts } = await this.hypervisor.guests(signal);
+    const { guests, hosts, complete = false } = await this.hypervisor.guests(signal);
     this.#answering = new Set(hosts);
-    const hostsChanged = !jsonEquals(before, [this.#hosts, [...this.#answering]]);
+    this.#complete = complete;
+    const hostsChanged = !jsonEquals(before, [this.#hosts, [...this.#answering], this.#complete]);
     const changed = new Set<string>();
     const listed = new Set<string>();
     // A list says how things were when it was made: what was learned since it began is newer and stands.
@@ -152,7 +155,7 @@ export class FleetMember {
       if (!jsonEquals(known?.guest, guest)) changed.add(guest.uid);
     }
     for (const [uid, { guest, learned }] of this.#guests) {
-      if (listed.has(uid) || isNewer(learned) || !this.#answering.has(guest.host)) continue;
+      if (listed.has(uid) || isNewer(learned) || !this.isAnswering(guest.host)) continue;
       this.#guests.delete(uid);
       changed.add(uid);
     }

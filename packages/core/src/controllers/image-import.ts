@@ -1,5 +1,10 @@
 import type { HttpDataSource } from "../api/data-source.ts";
-import type { ImageImportProgress, ImageInfo, ImageStore } from "../backend/image-store.ts";
+import type {
+  HttpImageSource,
+  ImageImportProgress,
+  ImageInfo,
+  ImageStore,
+} from "../backend/image-store.ts";
 import type { Clock } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import { throttled } from "../util/throttle.ts";
@@ -30,7 +35,8 @@ export function importHttpImage(
 ): Promise<ImageInfo> {
   const { signal, report, clock } = options;
   const { url, checksum, caBundle } = source;
-  const wanted = {
+  const wanted: HttpImageSource = {
+    type: "http",
     url,
     ...(checksum && { checksum }),
     ...(caBundle !== undefined && { caBundle: Buffer.from(caBundle, "base64").toString() }),

@@ -41,7 +41,7 @@ export class StorageClassController implements RunnableController {
 
   async #show(storage: Storage, signal: AbortSignal): Promise<void> {
     const { store } = this.#context;
-    for (const { name, isDefault } of await storage.classes(signal)) {
+    for (const { name, isDefault, bindingMode } of await storage.classes(signal)) {
       if (this.#seen.has(name) || (await store.get("StorageClass", { name }))) continue;
       await store.create("StorageClass", {
         apiVersion: "storage.k8s.io/v1",
@@ -51,7 +51,7 @@ export class StorageClassController implements RunnableController {
           ...(isDefault && { annotations: { [DEFAULT_STORAGE_CLASS_ANNOTATION]: "true" } }),
         },
         provisioner: storage.name,
-        volumeBindingMode: "Immediate",
+        volumeBindingMode: bindingMode,
         reclaimPolicy: "Delete",
       });
     }

@@ -29,7 +29,12 @@ export function buildGuestSpec(parts: GuestParts): GuestSpec {
     incarnation,
     namespace,
     name,
-    cpu: { ...cpuTopology(vm.spec.cpu.cores), model: cpuModel(vmClass.spec.cpu) },
+    machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+    cpu: {
+      ...cpuTopology(vm.spec.cpu.cores),
+      fractionPercent: Number.parseInt(vm.spec.cpu.coreFraction, 10),
+      model: cpuModel(vmClass.spec.cpu),
+    },
     memoryBytes: Math.ceil(parseQuantity(vm.spec.memory.size)),
     disks: disks.map(({ disk, source }, index) => ({
       name: `vd-${disk.metadata.name}`,

@@ -14,8 +14,10 @@ const STABLE_RUN = 600_000;
 
 const STOP_REASONS: Readonly<Record<StopReason, GuestStopReason>> = {
   "guest-shutdown": "GuestShutdown",
+  "guest-reset": "GuestReset",
   stopped: "Stopped",
   crashed: "Crashed",
+  "host-lost": "HostLost",
   "start-failed": "StartFailed",
   unknown: "Lost",
 };
@@ -43,7 +45,7 @@ export function recordObservation(
   return {
     ...(record?.appliedSpec && { appliedSpec: record.appliedSpec }),
     incarnation: guest.incarnation,
-    host: guest.host,
+    ...(guest.host !== undefined && { host: guest.host }),
     state: "Running",
     since: now,
     failures: record?.failures ?? 0,

@@ -64,9 +64,11 @@ export function runningCondition(
 
 const STOP_TEXTS: Readonly<Record<NonNullable<GuestRecord["stopReason"]>, string>> = {
   GuestShutdown: "it was shut down from inside",
+  GuestReset: "it asked for a reboot",
   Stopped: "it was stopped on its host",
   StoppedByPolicy: "the run policy wants it to be off",
   Crashed: "it crashed",
+  HostLost: "its host was lost",
   StartFailed: "it did not start",
   Lost: "its host no longer has it",
 };

@@ -8,16 +8,18 @@ import type {
   Hypervisor,
   HypervisorCapabilities,
   HypervisorEvent,
-  Placement,
+  GuestLocation,
   StopMode,
   StopReason,
 } from "../backend/hypervisor.ts";
+import type { Placement } from "../backend/placement.ts";
 import { BoundedChannel } from "../util/bounded-channel.ts";
 import { PolyvisorError } from "../util/errors.ts";
 
-interface FakeGuest {
+/** A guest on a host of a {@link FakeHypervisor}. */
+export interface FakeGuest {
   readonly spec: GuestSpec;
-  state: GuestState;
+  state: GuestState & { readonly host: string };
 }
 
 /** What a {@link FakeHypervisor} is made of. */
@@ -39,7 +41,19 @@ export class FakeHypervisor implements Hypervisor {
   readonly name: string;
   readonly capabilities: HypervisorCapabilities = {
     blockSources: ["file", "block"],
-    consoles: { serial: true },
+    placement: "explicit",
+    guests: {
+      osTypes: ["generic", "windows", "legacy"],
+      firmware: ["bios", "efi", "efi-secure-boot"],
+      tpm: true,
+      emulatedDevices: true,
+      cpuFraction: true,
+      answerFiles: true,
+    },
+    consoles: { serial: true, vnc: false },
+    migration: false,
+    hotplug: false,
+    agent: false,
   };
   /** When true, guests do not follow a shutdown. */
   ignoreShutdown = false;
@@ -100,8 +114,10 @@ export class FakeHypervisor implements Hypervisor {
     return channel;
   }
 
-  async startGuest(spec: GuestSpec, { host }: Placement, signal: AbortSignal): Promise<GuestState> {
+  async startGuest(spec: GuestSpec, place: Placement, signal: AbortSignal): Promise<GuestState> {
     signal.throwIfAborted();
+    if (!("host" in place)) throw refused("a host must be named");
+    const { host } = place;
     const guests = this.#on(host);
     const known = guests.get(spec.uid);
     if (known && known.spec.incarnation === spec.incarnation) return known.state;
@@ -117,13 +133,13 @@ export class FakeHypervisor implements Hypervisor {
         throw refused(`another guest has the name ${namespace}/${name}`);
       }
     }
-    const state: GuestState = { uid, incarnation, namespace, name, host, power: "running" };
+    const state = { uid, incarnation, namespace, name, host, power: "running" } as const;
     guests.set(uid, { spec, state });
     this.#emit({ type: "guest", guest: state });
     return state;
   }
 
-  async stopGuest(ref: GuestRef, { host }: Placement, mode: StopMode): Promise<void> {
+  async stopGuest(ref: GuestRef, { host }: GuestLocation, mode: StopMode): Promise<void> {
     const guest = this.#on(host).get(ref.uid);
     if (!guest || guest.state.incarnation !== ref.incarnation || guest.state.power === "stopped")
       return;
@@ -131,12 +147,12 @@ export class FakeHypervisor implements Hypervisor {
     this.#end(guest, mode === "shutdown" ? "guest-shutdown" : "stopped");
   }
 
-  async removeGuest(uid: string, { host }: Placement): Promise<void> {
+  async removeGuest(uid: string, { host }: GuestLocation): Promise<void> {
     const guest = this.#on(host).get(uid);
     if (!guest) return;
     if (guest.state.power !== "stopped") throw refused("the guest still runs");
     this.#on(host).delete(uid);
-    this.#emit({ type: "guest-removed", uid, host });
+    this.#emit({ type: "guest-removed", uid, host: guest.state.host });
   }
 
   readonly consoles: Consoles = {
@@ -164,7 +180,7 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   /** The guest of a VM, on whatever host. */
-  guest(uid: string): { readonly spec: GuestSpec; readonly state: GuestState } | undefined {
+  guest(uid: string): FakeGuest | undefined {
     return [...this.#guests.values()].map((guests) => guests.get(uid)).find(Boolean);
   }
 
@@ -191,9 +207,9 @@ export class FakeHypervisor implements Hypervisor {
     this.#update(host, { unknownGuests: [...(this.#hosts.get(host)?.unknownGuests ?? []), name] });
   }
 
-  #on(host: string): Map<string, FakeGuest> {
-    const guests = this.#guests.get(host);
-    if (guests && this.#hosts.get(host)?.reachable) return guests;
+  #on(host: string | undefined): Map<string, FakeGuest> {
+    const guests = host === undefined ? undefined : this.#guests.get(host);
+    if (guests && host !== undefined && this.#hosts.get(host)?.reachable) return guests;
     throw new PolyvisorError("POLYVISOR_UNAVAILABLE", `host "${host}" does not answer`);
   }
 

@@ -1,4 +1,4 @@
-import type { HttpImageSource, ImageInfo, ImageStore } from "../backend/image-store.ts";
+import type { ImageInfo, ImageSource, ImageStore } from "../backend/image-store.ts";
 import type { SparseExtent, SparseStream } from "../backend/sparse-stream.ts";
 import { PolyvisorError } from "../util/errors.ts";
 
@@ -36,10 +36,14 @@ export class FakeImageStore implements ImageStore {
 
   async importImage(
     name: string,
-    { url }: HttpImageSource,
+    source: ImageSource,
     { signal, onProgress }: Parameters<ImageStore["importImage"]>[2],
   ): Promise<ImageInfo> {
     signal?.throwIfAborted();
+    if (source.type !== "http") {
+      throw new PolyvisorError("POLYVISOR_UNSUPPORTED", `images of type ${source.type}`);
+    }
+    const { url } = source;
     const known = this.#images.get(name);
     if (known?.url === url) return known.info;
     if (known)

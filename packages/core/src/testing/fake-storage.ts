@@ -23,7 +23,12 @@ export interface WrittenExtent {
  */
 export class FakeStorage implements Storage {
   readonly name: string;
-  readonly capabilities: StorageCapabilities = { blockSources: ["file"] };
+  readonly capabilities: StorageCapabilities = {
+    blockSources: ["file"],
+    expansion: false,
+    snapshots: false,
+    cloning: false,
+  };
   readonly #volumes = new Map<string, { readonly state: VolumeState; written: WrittenExtent[] }>();
   /** Volume and host of what is attached. */
   readonly attachments: Set<string> = new Set();
@@ -35,7 +40,15 @@ export class FakeStorage implements Storage {
   async open(): Promise<void> {}
 
   async classes(): Promise<readonly StorageClassInfo[]> {
-    return [{ name: "fake", isDefault: true }];
+    return [
+      {
+        name: "fake",
+        isDefault: true,
+        uses: [{ accessMode: "ReadWriteMany", volumeMode: "Block" }],
+        bindingMode: "Immediate",
+        expandable: false,
+      },
+    ];
   }
 
   async createVolume(spec: VolumeSpec): Promise<VolumeState> {
@@ -60,13 +73,13 @@ export class FakeStorage implements Storage {
     this.#volumes.delete(name);
   }
 
-  async attach(name: string, host: string): Promise<BlockSource> {
+  async attach(name: string, host: string | undefined): Promise<BlockSource> {
     if (!this.#volumes.has(name)) throw notFound(`volume "${name}"`);
     this.attachments.add(`${name} ${host}`);
     return { type: "file", path: `/volumes/${name}`, format: "raw" };
   }
 
-  async detach(name: string, host: string): Promise<void> {
+  async detach(name: string, host: string | undefined): Promise<void> {
     this.attachments.delete(`${name} ${host}`);
   }
 
@@ -87,6 +100,11 @@ export class FakeStorage implements Storage {
         onProgress?.(offset);
       }
     },
+    read: async ({ type, name }) => {
+      const volume = type === "volume" ? this.#volumes.get(name) : undefined;
+      if (!volume) throw notFound(`${type} "${name}"`);
+      return contentOf(volume.state.sizeBytes, volume.written);
+    },
   };
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -100,6 +118,22 @@ export class FakeStorage implements Storage {
   written(name: string): readonly WrittenExtent[] {
     return this.#volumes.get(name)?.written ?? [];
   }
+}
+
+function contentOf(sizeBytes: number, written: readonly WrittenExtent[]): SparseStream {
+  return {
+    sizeBytes,
+    async *[Symbol.asyncIterator]() {
+      let position = 0;
+      for (const { offset, bytes } of written) {
+        if (offset > position) yield { type: "hole", length: offset - position };
+        yield { type: "data", bytes };
+        position = offset + bytes.length;
+      }
+      if (sizeBytes > position) yield { type: "hole", length: sizeBytes - position };
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
 }
 
 function notFound(what: string): PolyvisorError {

@@ -34,7 +34,8 @@ describe("buildGuestSpec", () => {
       incarnation: 4,
       namespace: "default",
       name: "linux-vm",
-      cpu: { sockets: 1, coresPerSocket: 1, model: { mode: "host-model" } },
+      machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+      cpu: { sockets: 1, coresPerSocket: 1, fractionPercent: 100, model: { mode: "host-model" } },
       memoryBytes: 2 ** 30,
       disks: ["root", "data"].map((name, index) => ({
         name: `vd-${name}`,

@@ -82,7 +82,8 @@ describe("a storage that fails", () => {
     await world.apply(diskOfImage("root"));
     const { metadata } = await world.untilPhase("VirtualDisk", "root", "Pending");
     const name = `vd-${metadata.uid}`;
-    await world.storage.createVolume({ name, storageClass: "fake", sizeBytes: 4 * 2 ** 20 });
+    const use = { accessMode: "ReadWriteMany", volumeMode: "Block" } as const;
+    await world.storage.createVolume({ name, storageClass: "fake", sizeBytes: 4 * 2 ** 20, use });
     const deleted: string[] = [];
     const deleteVolume = world.storage.deleteVolume.bind(world.storage);
     world.storage.deleteVolume = async (volume) => {

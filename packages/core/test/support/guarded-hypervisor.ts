@@ -36,7 +36,9 @@ export class GuardedHypervisor extends FakeHypervisor {
       const spec = this.guest(uid)?.spec;
       const things = [
         `guest ${uid}`,
-        ...(spec?.disks ?? []).map(({ source }) => `disk ${source.path}`),
+        ...(spec?.disks ?? []).map(
+          ({ source }) => `disk ${"path" in source ? source.path : source.name}`,
+        ),
         ...(spec?.interfaces ?? []).map(({ address }) => `address ${address}`),
       ];
       for (const thing of things) {

@@ -8,7 +8,13 @@ export function guestSpec(name: string): GuestSpec {
     incarnation: 1,
     namespace: "default",
     name,
-    cpu: { sockets: 1, coresPerSocket: 1, model: { mode: "host-model" } },
+    machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+    cpu: {
+      sockets: 1,
+      coresPerSocket: 1,
+      fractionPercent: 100,
+      model: { mode: "host-model" },
+    },
     memoryBytes: 128 * 2 ** 20,
     disks: [
       {

@@ -5,6 +5,7 @@ import type { SparseStream } from "../sparse/sparse-stream.ts";
 
 /** An image behind an http or https URL. */
 export interface HttpImageSource {
+  readonly type?: "http";
   /** May hold user and password, which are sent to its origin only and stored nowhere. */
   readonly url: string;
   /** Expected checksums, in hexadecimal, of the file exactly as the server sends it. */
