@@ -207,7 +207,7 @@ describe("hosts", () => {
     });
     await world.until("all that fit", () => world.running().length >= 8);
     await world.pass(60_000);
-    const hosts = world.running().map(({ host }) => host);
+    const hosts = world.running().map(({ host = "" }) => host);
     expect(hosts.toSorted()).toEqual([...Array(4).fill("node-1"), ...Array(4).fill("node-2")]);
     await world.platform.virtualMachines.delete(world.running()[0]?.name ?? "");
     await world.until("another one", () => world.running().length === 7);
