@@ -71,7 +71,7 @@ export class EventRouter {
     const channel = this.#channel(definition);
     let attached: BufferedSubscription<Payload> | undefined;
     const { register } = eventFamilies[definition.family];
-    const filter = { eventId: definition.eventId, [definition.family]: subject };
+    const filter = { eventId: definition.eventId, flags: 0, [definition.family]: subject };
     channel.registering += 1;
     try {
       await this.#hooks.call(register, filter, {

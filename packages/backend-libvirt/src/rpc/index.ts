@@ -60,8 +60,13 @@ export type {
 } from "./sasl-credentials.ts";
 export { maxStreamChunkBytes, type RpcStream, type StreamItem } from "./stream.ts";
 export type {
+  DomainCheckpointHandle,
   DomainHandle,
+  DomainSnapshotHandle,
   NetworkHandle,
+  NodeDeviceHandle,
+  NwfilterHandle,
+  SecretHandle,
   StoragePoolHandle,
   StorageVolHandle,
   WireError,

@@ -6,6 +6,14 @@ export const structLayouts = {
   network: { name: "str", uuid: "uuid" },
   storagePool: { name: "str", uuid: "uuid" },
   storageVol: { pool: "str", name: "str", key: "str" },
+  nodeDevice: { name: "str" },
+  secret: { uuid: "uuid", usageType: "i32", usageId: "str" },
+  nwfilter: { name: "str", uuid: "uuid" },
+  nwfilterBinding: { portDevice: "str", filterName: "str" },
+  networkPort: { network: "network", uuid: "uuid" },
+  hostInterface: { name: "str", mac: "str" },
+  domainSnapshot: { name: "str", domain: "domain" },
+  domainCheckpoint: { name: "str", domain: "domain" },
   error: {
     code: "i32",
     domain: "i32",
@@ -31,6 +39,12 @@ export const structLayouts = {
     hostname: "str?",
     clientId: "str?",
   },
+  memoryStatistic: { tag: "i32", value: "u64" },
+  diskError: { disk: "str", error: "i32" },
+  securityLabel: { label: "char4<4097>", enforcing: "bool" },
+  fileSystem: { mountPoint: "str", name: "str", type: "str", deviceAliases: "str<256>" },
+  graphicsAddress: { family: "i32", node: "str", service: "str" },
+  graphicsIdentity: { type: "str", name: "str" },
   domainStatsRecord: { domain: "domain", parameters: "tparam<262144>" },
   interfaceAddress: { type: "i32", address: "str", prefix: "u32" },
   domainInterface: {
@@ -51,6 +65,21 @@ export type StoragePoolHandle = LayoutValue<(typeof structLayouts)["storagePool"
 
 /** A storage volume on the wire: the name of its pool, its name and its key. */
 export type StorageVolHandle = LayoutValue<(typeof structLayouts)["storageVol"]>;
+
+/** A snapshot on the wire. */
+export type DomainSnapshotHandle = LayoutValue<(typeof structLayouts)["domainSnapshot"]>;
+
+/** A checkpoint on the wire. */
+export type DomainCheckpointHandle = LayoutValue<(typeof structLayouts)["domainCheckpoint"]>;
+
+/** A device of a host on the wire. */
+export type NodeDeviceHandle = LayoutValue<(typeof structLayouts)["nodeDevice"]>;
+
+/** A secret on the wire. */
+export type SecretHandle = LayoutValue<(typeof structLayouts)["secret"]>;
+
+/** A network filter on the wire. */
+export type NwfilterHandle = LayoutValue<(typeof structLayouts)["nwfilter"]>;
 
 /** The error struct of the wire (virnetprotocol.x `virNetMessageError`). */
 export type WireError = LayoutValue<(typeof structLayouts)["error"]>;

@@ -69,10 +69,16 @@ const streamProcedures: readonly Procedure<unknown, unknown>[] = [
   procedures.storageVolUpload,
   procedures.storageVolDownload,
   procedures.domainOpenConsole,
+  procedures.domainOpenChannel,
+  procedures.domainScreenshot,
 ];
 
-const byNumber = new Map<number, Procedure<unknown, unknown>>(
-  Object.values<Procedure<unknown, unknown>>(procedures).map((each) => [each.number, each]),
+const address = (program: number, number: number): string => `${program}/${number}`;
+const byAddress = new Map<string, Procedure<unknown, unknown>>(
+  Object.values<Procedure<unknown, unknown>>(procedures).map((each) => [
+    address(each.program, each.number),
+    each,
+  ]),
 );
 
 const handshakeHandlers: FakeHandlers = {
@@ -104,7 +110,7 @@ export async function startFakeLibvirtd(options: FakeLibvirtdOptions): Promise<F
     clients.push(
       new FakeClient(socket, {
         onCall(client, frame) {
-          const procedure = byNumber.get(frame.procedure);
+          const procedure = byAddress.get(address(frame.program, frame.procedure));
           calls.push(procedure?.name ?? `${frame.procedure}`);
           void answer(handlers, procedure, client, frame).then((succeeded) => {
             if (!succeeded || !streamProcedures.includes(procedure!)) return;

@@ -11,10 +11,19 @@ import {
   type ProcedureResult,
 } from "../../src/rpc/index.ts";
 import type { Layout } from "../../src/rpc/layout.ts";
+import { blockProcedures } from "../../src/rpc/procedures/block-procedures.ts";
 import { connectProcedures } from "../../src/rpc/procedures/connect-procedures.ts";
+import { domainDeviceProcedures } from "../../src/rpc/procedures/domain-device-procedures.ts";
+import { domainJobProcedures } from "../../src/rpc/procedures/domain-job-procedures.ts";
 import { domainProcedures } from "../../src/rpc/procedures/domain-procedures.ts";
 import { eventProcedures } from "../../src/rpc/procedures/event-procedures.ts";
+import { guestAgentProcedures } from "../../src/rpc/procedures/guest-agent-procedures.ts";
+import { hostInterfaceProcedures } from "../../src/rpc/procedures/host-interface-procedures.ts";
 import { networkProcedures } from "../../src/rpc/procedures/network-procedures.ts";
+import { nodeDeviceProcedures } from "../../src/rpc/procedures/node-device-procedures.ts";
+import { nwfilterProcedures } from "../../src/rpc/procedures/nwfilter-procedures.ts";
+import { qemuProcedures } from "../../src/rpc/procedures/qemu-procedures.ts";
+import { secretProcedures } from "../../src/rpc/procedures/secret-procedures.ts";
 import { storageProcedures } from "../../src/rpc/procedures/storage-procedures.ts";
 import { isRpcError } from "../../src/rpc/rpc-error.ts";
 import { structLayouts } from "../../src/rpc/struct-layouts.ts";
@@ -22,13 +31,24 @@ import { XdrReader } from "../../src/rpc/xdr-reader.ts";
 import { XdrWriter } from "../../src/rpc/xdr-writer.ts";
 import { failureOf, someDomain } from "./support.ts";
 
-const tables: Readonly<Record<string, readonly [number, string, Layout, Layout]>> = {
+type Tables = Readonly<Record<string, readonly [number, string, Layout, Layout]>>;
+const remoteTables: Tables = {
+  ...blockProcedures,
   ...connectProcedures,
+  ...domainDeviceProcedures,
+  ...domainJobProcedures,
   ...domainProcedures,
   ...eventProcedures,
+  ...guestAgentProcedures,
+  ...hostInterfaceProcedures,
   ...networkProcedures,
+  ...nodeDeviceProcedures,
+  ...nwfilterProcedures,
+  ...secretProcedures,
   ...storageProcedures,
 };
+const qemuTables: Tables = qemuProcedures;
+const tables: Tables = { ...remoteTables, ...qemuTables };
 
 const text = fc.string({ maxLength: 20 }).map((value) => value.replaceAll("\0", ""));
 const unsigned = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -54,7 +74,7 @@ function arbitraryOf(token: string): fc.Arbitrary<unknown> {
   if (token.endsWith("?")) {
     return fc.option(arbitraryOf(token.slice(0, -1)), { nil: undefined });
   }
-  if (token.startsWith("char4<")) return fc.uint8Array({ maxLength: 20 });
+  if (/^(?:char4|opaque)</.test(token)) return fc.uint8Array({ maxLength: 20 });
   if (token.startsWith("char4[")) return fc.stringMatching(/^[a-z]{0,20}$/);
   const list = /^(.+)<(\d+)>$/.exec(token);
   if (list !== null) return fc.array(arbitraryOf(list[1]!), { maxLength: 4 });
@@ -75,10 +95,11 @@ function encode(procedure: Procedure<unknown, unknown>, args: unknown): string {
 
 describe("procedures", () => {
   it("have unique numbers and known priorities", () => {
-    const rows = Object.values(tables);
-    expect(new Set(rows.map(([number]) => number)).size).toBe(rows.length);
-    expect(Object.keys(procedures)).toHaveLength(rows.length);
-    for (const [, priority] of rows) expect(["high", "low"]).toContain(priority);
+    for (const rows of [remoteTables, qemuTables].map((table) => Object.values(table))) {
+      expect(new Set(rows.map(([number]) => number)).size).toBe(rows.length);
+    }
+    expect(Object.keys(procedures)).toHaveLength(Object.keys(tables).length);
+    for (const [, priority] of Object.values(tables)) expect(["high", "low"]).toContain(priority);
   });
 
   it.each(Object.entries(tables))("%s carries its arguments and result", (_name, row) => {

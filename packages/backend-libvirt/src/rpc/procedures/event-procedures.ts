@@ -21,4 +21,18 @@ export const eventProcedures = {
     { callbackId: "i32" },
   ],
   connectStoragePoolEventDeregisterAny: [369, "high", { callbackId: "i32" }, {}],
+  connectNodeDeviceEventRegisterAny: [
+    374,
+    "high",
+    { eventId: "i32", nodeDevice: "nodeDevice?" },
+    { callbackId: "i32" },
+  ],
+  connectNodeDeviceEventDeregisterAny: [375, "high", { callbackId: "i32" }, {}],
+  connectSecretEventRegisterAny: [
+    380,
+    "high",
+    { eventId: "i32", secret: "secret?" },
+    { callbackId: "i32" },
+  ],
+  connectSecretEventDeregisterAny: [381, "high", { callbackId: "i32" }, {}],
 } as const;

@@ -38,4 +38,32 @@ export const networkProcedures = {
   networkSetAutostart: [48, "high", { network: "network", autostart: "bool" }, {}],
   networkIsActive: [152, "high", { network: "network" }, { active: "bool" }],
   networkIsPersistent: [153, "high", { network: "network" }, { persistent: "bool" }],
+  networkCreateXml: [40, "low", { xml: "str" }, { network: "network" }],
+  networkDefineXml: [41, "high", { xml: "str" }, { network: "network" }],
+  networkListAllPorts: [
+    404,
+    "high",
+    { network: "network", needResults: "bool", flags: "u32" },
+    { ports: "networkPort<16384>", count: "u32" },
+  ],
+  networkPortLookupByUuid: [
+    405,
+    "high",
+    { network: "network", uuid: "uuid" },
+    { port: "networkPort" },
+  ],
+  networkPortCreateXml: [
+    406,
+    "low",
+    { network: "network", xml: "str", flags: "u32" },
+    { port: "networkPort" },
+  ],
+  networkPortSetParameters: [
+    408,
+    "low",
+    { port: "networkPort", parameters: "tparam<16>", flags: "u32" },
+    {},
+  ],
+  networkPortGetXmlDesc: [409, "low", { port: "networkPort", flags: "u32" }, { xml: "str" }],
+  networkPortDelete: [410, "low", { port: "networkPort", flags: "u32" }, {}],
 } as const;

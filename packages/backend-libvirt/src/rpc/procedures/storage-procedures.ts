@@ -71,4 +71,24 @@ export const storageProcedures = {
     { volume: "storageVol", offset: "u64", length: "u64", flags: "u32" },
     {},
   ],
+  connectFindStoragePoolSources: [
+    75,
+    "low",
+    { type: "str", srcSpec: "str?", flags: "u32" },
+    { xml: "str" },
+  ],
+  storageVolCreateXmlFrom: [
+    125,
+    "low",
+    { pool: "storagePool", xml: "str", source: "storageVol", flags: "u32" },
+    { volume: "storageVol" },
+  ],
+  storageVolWipe: [165, "low", { volume: "storageVol", flags: "u32" }, {}],
+  storageVolWipePattern: [259, "low", { volume: "storageVol", algorithm: "u32", flags: "u32" }, {}],
+  storageVolGetInfoFlags: [
+    378,
+    "high",
+    { volume: "storageVol", flags: "u32" },
+    { type: "i32", capacity: "u64", allocation: "u64" },
+  ],
 } as const;
