@@ -1,17 +1,64 @@
 import { EMBEDDED_HOST_INIT } from "./embedded-host-init.ts";
+import type { HostLink } from "./host-link.ts";
 
 /** The files of one host: its init script, /etc/libvirt and /etc/hosts, by path below the host's directory. */
 export function embeddedHostFiles(host: {
   readonly name: string;
   readonly uuid: string;
+  readonly link: HostLink | undefined;
 }): ReadonlyMap<string, string> {
+  const { link } = host;
+  const daemon = { ...DAEMON_SETTINGS, ...(link && networkedDaemonSettings(link)) };
+  const qemu = { ...QEMU_SETTINGS, ...(link && networkedQemuSettings(link)) };
   return new Map([
     [INIT_FILE, EMBEDDED_HOST_INIT],
-    ["etc/libvirtd.conf", configuration({ ...DAEMON_SETTINGS, host_uuid: host.uuid })],
-    ["etc/qemu.conf", configuration(QEMU_SETTINGS)],
-    // getaddrinfo() of the host's own name must answer at once: there is no name server to ask.
-    ["hosts", `127.0.0.1 localhost\n127.0.1.1 ${host.name}\n::1 localhost ip6-localhost\n`],
+    ["etc/libvirtd.conf", configuration({ ...daemon, host_uuid: host.uuid })],
+    ["etc/qemu.conf", configuration(qemu)],
+    // getaddrinfo() of the names must answer at once: there is no name server to ask.
+    ["hosts", hostsFile(host.name, link)],
+    ...(link === undefined
+      ? []
+      : [
+          [
+            "etc/qemu-lockd.conf",
+            configuration({
+              auto_disk_leases: 1,
+              require_lease_for_disks: 1,
+              file_lockspace_dir: link.lockDirectory,
+            }),
+          ] as const,
+        ]),
   ]);
+}
+
+function hostsFile(name: string, link: HostLink | undefined): string {
+  const own = link === undefined ? [`127.0.1.1 ${name}`] : [];
+  const others = Object.entries(link?.names ?? {}).map(([other, address]) => `${address} ${other}`);
+  const lines = ["127.0.0.1 localhost", ...own, "::1 localhost ip6-localhost", ...others];
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Plain TCP without authentication: only the hosts of the lab are on its network. */
+function networkedDaemonSettings(link: HostLink): Record<string, Setting> {
+  return {
+    listen_tls: 0,
+    listen_tcp: 1,
+    listen_addr: link.address,
+    auth_tcp: "none",
+    // A host that is cut off is noticed by its peers after 2 × (3 + 1) seconds.
+    keepalive_interval: 2,
+    keepalive_count: 3,
+  };
+}
+
+function networkedQemuSettings(link: HostLink): Record<string, Setting> {
+  return {
+    migration_address: link.address,
+    migration_host: link.address,
+    keepalive_interval: 2,
+    keepalive_count: 3,
+    lock_manager: "lockd",
+  };
 }
 
 /** Path of the init script below the host's directory. */

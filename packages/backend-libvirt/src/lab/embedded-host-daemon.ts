@@ -32,18 +32,35 @@ export interface DaemonHost {
 }
 
 /**
- * Starts libvirtd inside a host and waits until it answers a client outside.
+ * Starts libvirtd inside a host and waits until it answers a client outside. On the network of a lab it also listens for
+ * the other hosts, and virtlockd runs beside it.
  *
  * @throws LabError `LAB_HOST_START_FAILED` with the end of the daemon's log, or the signal's reason.
  */
-export async function startDaemon(host: DaemonHost, signal: AbortSignal): Promise<void> {
+export async function startDaemon(
+  host: DaemonHost,
+  networked: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const options = { signal, environment: HOST_ENVIRONMENT };
-  const commandArguments = ["--daemon", "--pid-file", "/run/libvirt/libvirtd.pid"];
+  if (networked) await startLockDaemon(host, signal);
+  const listening = networked ? ["--listen"] : [];
+  const commandArguments = ["--daemon", "--pid-file", "/run/libvirt/libvirtd.pid", ...listening];
   const started = await host.run("/usr/sbin/libvirtd", commandArguments, options);
   if (started.exitCode !== 0) throw await startFailure(host, started);
   // The socket takes connections before the drivers are up; opening one waits for them.
   const answer = await runCommand("virsh", ["--connect", host.uri, "version"], options);
   if (answer.exitCode !== 0) throw await startFailure(host, answer);
+}
+
+/** It outlives libvirtd, as it holds the locks of running guests. */
+async function startLockDaemon(host: DaemonHost, signal: AbortSignal): Promise<void> {
+  const options = { signal, environment: HOST_ENVIRONMENT };
+  const pidFile = "/run/libvirt/virtlockd.pid";
+  const check = await host.run("/bin/sh", ["-c", `[ -e ${pidFile} ]`], options);
+  if (check.exitCode === 0) return;
+  const started = await host.run("/usr/sbin/virtlockd", ["-d", "-p", pidFile], options);
+  if (started.exitCode !== 0) throw await startFailure(host, started);
 }
 
 /** Kills the daemon of a host as a crash would, and waits for its end. Guests and networks go on. */

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { embeddedHostFiles } from "./embedded-host-configuration.ts";
+import type { HostLink } from "./host-link.ts";
 import { LabError } from "./lab-error.ts";
 
 const SUBDIRECTORIES = [
@@ -48,6 +49,7 @@ export function daemonSocketPath(directory: string): string {
 export async function createHostDirectory(
   name: string,
   requested: string | undefined,
+  link?: HostLink,
 ): Promise<string> {
   const directory =
     requested === undefined
@@ -63,7 +65,7 @@ export async function createHostDirectory(
       await chmod(path, 0o755);
     }
     await cp("/etc/libvirt/nwfilter", join(directory, "etc/nwfilter"), { recursive: true });
-    for (const [path, content] of embeddedHostFiles({ name, uuid: randomUUID() })) {
+    for (const [path, content] of embeddedHostFiles({ name, uuid: randomUUID(), link })) {
       await writeFile(join(directory, path), content);
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import { daemonSocketPath } from "./embedded-host-directory.ts";
 import type { HostNamespaces } from "./embedded-host-namespaces.ts";
 import { writeHostRecord, type EmbeddedHostRecord } from "./embedded-host-record.ts";
 import { endHost } from "./embedded-host-removal.ts";
+import type { HostLink } from "./host-link.ts";
 import { LabError } from "./lab-error.ts";
 import { runCommand, type CommandResult, type RunCommandOptions } from "./run-command.ts";
 
@@ -19,10 +20,16 @@ export class RunningHost implements EmbeddedHost {
   readonly pid: number;
   readonly shellCommand: readonly string[];
   readonly #namespaces: HostNamespaces;
+  readonly #link: HostLink | undefined;
   #record: EmbeddedHostRecord | undefined;
   #disposal: Promise<void> | undefined;
 
-  constructor(name: string, directory: string, namespaces: HostNamespaces) {
+  constructor(
+    name: string,
+    directory: string,
+    namespaces: HostNamespaces,
+    link: HostLink | undefined,
+  ) {
     this.name = name;
     this.directory = directory;
     this.socketPath = daemonSocketPath(directory);
@@ -31,12 +38,14 @@ export class RunningHost implements EmbeddedHost {
     this.pid = namespaces.pid;
     this.shellCommand = [...this.#enter(), "/bin/bash"];
     this.#namespaces = namespaces;
+    this.#link = link;
   }
 
-  /** Leaves the record for others and starts the daemon. */
+  /** Leaves the record for others, joins the network if there is one, and starts the daemon. */
   async start(signal: AbortSignal): Promise<void> {
     this.#record = await writeHostRecord(this.directory, this.name, this.pid);
-    await startDaemon(this, signal);
+    await this.#link?.connect(this.pid, signal);
+    await startDaemon(this, this.#link !== undefined, signal);
   }
 
   async run(
@@ -60,7 +69,8 @@ export class RunningHost implements EmbeddedHost {
     await this.killDaemon();
     const bound = AbortSignal.timeout(RESTART_MILLISECONDS);
     const { signal } = options;
-    await startDaemon(this, signal === undefined ? bound : AbortSignal.any([signal, bound]));
+    const limit = signal === undefined ? bound : AbortSignal.any([signal, bound]);
+    await startDaemon(this, this.#link !== undefined, limit);
   }
 
   describe(): EmbeddedHostDescription {

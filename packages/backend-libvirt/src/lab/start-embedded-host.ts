@@ -2,6 +2,7 @@ import { rm } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { requireDebianPackages, type DebianPackageRequirement } from "./debian-packages.ts";
 import type { EmbeddedHost, EmbeddedHostOptions } from "./embedded-host.ts";
+import type { HostLink } from "./host-link.ts";
 import { createHostDirectory } from "./embedded-host-directory.ts";
 import { startHostNamespaces } from "./embedded-host-namespaces.ts";
 import { LabError } from "./lab-error.ts";
@@ -32,7 +33,15 @@ const DEFAULT_TIMEOUT_MILLISECONDS = 60_000;
  * @throws LabError `LAB_ROOT_REQUIRED`, `LAB_UNSUPPORTED`, `LAB_INVALID`, `LAB_PACKAGES_MISSING`,
  * `LAB_COMMAND_FAILED`, `LAB_HOST_START_FAILED` or `LAB_TIMEOUT`; nothing is left of the host then.
  */
-export async function startEmbeddedHost(options: EmbeddedHostOptions = {}): Promise<EmbeddedHost> {
+export function startEmbeddedHost(options: EmbeddedHostOptions = {}): Promise<EmbeddedHost> {
+  return startHost(options, undefined);
+}
+
+/** Starts a host, joined to the network of a lab. Errors as for {@link startEmbeddedHost}. */
+export async function startHost(
+  options: EmbeddedHostOptions,
+  link: HostLink | undefined,
+): Promise<EmbeddedHost> {
   const { signal, onProgress, install, detached = false } = options;
   const name = options.name ?? `host-${randomBytes(4).toString("hex")}`;
   checkMachine();
@@ -45,7 +54,7 @@ export async function startEmbeddedHost(options: EmbeddedHostOptions = {}): Prom
     signal,
   );
   onProgress?.(`Starting host ${name}`);
-  const directory = await createHostDirectory(name, options.directory);
+  const directory = await createHostDirectory(name, options.directory, link);
   let host: RunningHost | undefined;
   try {
     const namespaces = await startHostNamespaces({
@@ -54,7 +63,7 @@ export async function startEmbeddedHost(options: EmbeddedHostOptions = {}): Prom
       detached,
       signal: bound.signal,
     });
-    host = new RunningHost(name, directory, namespaces);
+    host = new RunningHost(name, directory, namespaces, link);
     await host.start(bound.signal);
     return host;
   } catch (error) {
