@@ -4,3 +4,4 @@ export {
   type LibvirtBackendOptions,
   type LibvirtHostConfiguration,
 } from "./libvirt-backend.ts";
+export type { LibvirtPool, LibvirtStorageClass } from "./storage/storage-class.ts";

@@ -10,6 +10,11 @@ import { LibvirtHost } from "./host/libvirt-host.ts";
 import type { SaslCredentialsProvider } from "./rpc/sasl-credentials.ts";
 import { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
 import { LibvirtStorage } from "./libvirt-storage.ts";
+import {
+  checkStorageClasses,
+  type LibvirtStorageClass,
+  poolSettings,
+} from "./storage/storage-class.ts";
 
 /** One host. */
 export interface LibvirtHostConfiguration {
@@ -28,12 +33,10 @@ export interface LibvirtBackendOptions {
   /** Default `libvirt`; tells backends apart. */
   readonly name?: string;
   /**
-   * An existing storage pool for volumes, the same name on every host. Default: a directory pool `polyvisor`, which is
-   * made with the first volume and removed with the last.
+   * The StorageClasses of the volumes, and the pools where they are kept. Default: one class `local` with a pool of our
+   * own, which is made with the first volume and removed with the last.
    */
-  readonly pool?: string;
-  /** The StorageClass of the volumes. Default `local`. */
-  readonly storageClassName?: string;
+  readonly storageClasses?: readonly LibvirtStorageClass[];
   /** Told when connections are lost. Default: nobody. */
   readonly logger?: Logger;
 }
@@ -44,17 +47,21 @@ export interface LibvirtBackend extends Backend {
   readonly storage: Storage;
 }
 
+const DEFAULT_CLASSES: readonly LibvirtStorageClass[] = [
+  { name: "local", pool: { type: "own" }, isDefault: true },
+];
+
 const discard = (): void => {};
 const silent: Logger = { debug: discard, info: discard, warn: discard, error: discard };
 
 /**
  * Runs guests and keeps their volumes on libvirt hosts.
  *
- * @throws `POLYVISOR_INVALID` without hosts; `RPC_INVALID_URI`, `RPC_UNSUPPORTED_TRANSPORT` for a URI that cannot be
+ * @throws `POLYVISOR_INVALID` without hosts, or for storage classes that cannot be told apart; `RPC_INVALID_URI`, `RPC_UNSUPPORTED_TRANSPORT` for a URI that cannot be
  *   used. Hosts that do not answer are no error: they are tried again for as long as the backend is open.
  */
 export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
-  const { name = "libvirt", pool, storageClassName = "local", logger = silent } = options;
+  const { name = "libvirt", storageClasses = DEFAULT_CLASSES, logger = silent } = options;
   const configured = Object.entries(options.hosts);
   if (configured.length === 0) {
     throw new PolyvisorError(
@@ -62,6 +69,8 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
       "hosts: name at least one host with its libvirt URI",
     );
   }
+  checkStorageClasses(storageClasses);
+  const pools = new Map(storageClasses.map((each) => [each.name, poolSettings(each)]));
   const hosts = new HostSet(
     configured.map(([hostName, configuration]) => {
       const given: LibvirtHostConfiguration =
@@ -71,7 +80,7 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
         name: hostName,
         uri,
         labels,
-        existingPool: pool,
+        pools,
         saslCredentials,
         logger,
       });
@@ -79,6 +88,6 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
   );
   return {
     hypervisor: new LibvirtHypervisor(name, hosts),
-    storage: new LibvirtStorage(`${name}-pool`, storageClassName, hosts),
+    storage: new LibvirtStorage(`${name}-pool`, storageClasses, hosts),
   };
 }

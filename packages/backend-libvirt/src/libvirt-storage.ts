@@ -1,50 +1,64 @@
 import {
   type BlockSource,
   PolyvisorError,
-  type SparseExtent,
-  type SparseStream,
   type Storage,
   type StorageCapabilities,
   type StorageClassInfo,
   type VolumeContent,
-  type VolumeSource,
+  type VolumeExpansion,
+  type VolumeSnapshots,
   type VolumeSpec,
   type VolumeState,
-  type VolumeUse,
 } from "@polyvisor/core";
 import type { HostSet } from "./host/host-set.ts";
-import type { LibvirtHost } from "./host/libvirt-host.ts";
+import { KeyedMutex } from "./host/keyed-mutex.ts";
 import { translated } from "./host/translate-error.ts";
-import type { PoolVolume } from "./storage/host-pool.ts";
+import { activeVolume } from "./storage/active-volume.ts";
+import { PoolContent } from "./storage/pool-content.ts";
+import { runningUser } from "./storage/running-disk.ts";
+import {
+  type LibvirtStorageClass,
+  poolSettings,
+  storageClassInfo,
+} from "./storage/storage-class.ts";
+import { createVolume } from "./storage/volume-creation.ts";
+import { overlayName } from "./storage/volume-names.ts";
+import { type FoundVolume, VolumePlaces } from "./storage/volume-places.ts";
+import { PoolSnapshots, removeUnused } from "./storage/volume-snapshots.ts";
 
-interface FoundVolume {
-  readonly host: LibvirtHost;
-  readonly volume: PoolVolume;
-}
-
-/** A file of one host. */
-const USE: VolumeUse = { accessMode: "ReadWriteOnce", volumeMode: "Filesystem" };
-
-/** Keeps volumes as raw files in a directory pool of one host each. */
+/** Keeps volumes in pools of the hosts: those of a shared class everywhere, others on one host each. */
 export class LibvirtStorage implements Storage {
   readonly name: string;
-  readonly capabilities: StorageCapabilities = {
-    blockSources: ["file"],
-    expansion: false,
-    snapshots: false,
-    cloning: false,
+  readonly capabilities: StorageCapabilities;
+  readonly content: VolumeContent;
+  readonly expansion: VolumeExpansion = {
+    expand: (name, sizeBytes, signal) => this.#expand(name, sizeBytes, signal),
   };
-  readonly content: VolumeContent = {
-    fill: (name, stream, options) => this.#fill(name, stream, options),
-    read: (source, options) => this.#read(source, options.signal),
-  };
+  readonly snapshots: VolumeSnapshots;
   readonly #hosts: HostSet;
-  readonly #className: string;
+  readonly #classes: ReadonlyMap<string, StorageClassInfo>;
+  readonly #places: VolumePlaces;
+  readonly #poolSnapshots: PoolSnapshots;
+  /** Lets one at a time make a volume, by its name. */
+  readonly #mutex = new KeyedMutex();
 
-  constructor(name: string, className: string, hosts: HostSet) {
+  constructor(name: string, classes: readonly LibvirtStorageClass[], hosts: HostSet) {
     this.name = name;
-    this.#className = className;
     this.#hosts = hosts;
+    const settings = classes.map((each) => [each, poolSettings(each)] as const);
+    this.#classes = new Map(
+      settings.map(([each, pool]) => [each.name, storageClassInfo(each, pool)]),
+    );
+    this.capabilities = {
+      blockSources: [...new Set(settings.map(([, { content }]) => content))],
+      expansion: true,
+      snapshots: true,
+      cloning: true,
+    };
+    this.#places = new VolumePlaces(hosts, [...this.#classes.keys()]);
+    this.#poolSnapshots = new PoolSnapshots(this.#places, hosts);
+    this.snapshots = this.#poolSnapshots;
+    this.content = new PoolContent(this.#places, this.#poolSnapshots);
   }
 
   open(signal: AbortSignal): Promise<void> {
@@ -52,40 +66,52 @@ export class LibvirtStorage implements Storage {
   }
 
   async classes(): Promise<readonly StorageClassInfo[]> {
-    return [
-      {
-        name: this.#className,
-        isDefault: true,
-        uses: [USE],
-        bindingMode: "Immediate",
-        expandable: false,
-      },
-    ];
+    return [...this.#classes.values()];
   }
 
-  async createVolume(spec: VolumeSpec, signal: AbortSignal): Promise<VolumeState> {
-    if (spec.storageClass !== this.#className) {
-      const message = `storage "${this.name}" has no class "${spec.storageClass}", only "${this.#className}"`;
-      throw new PolyvisorError("POLYVISOR_NOT_FOUND", message);
-    }
-    const found = await this.#find(spec.name, signal);
-    const { host, volume } = found ?? (await this.#create(spec, signal));
-    if (volume.sizeBytes !== spec.sizeBytes) {
-      const message = `volume "${spec.name}" has ${volume.sizeBytes} bytes instead of ${spec.sizeBytes}: delete it first`;
-      throw new PolyvisorError("POLYVISOR_ALREADY_EXISTS", message);
-    }
-    return this.#state(spec.name, { host, volume });
+  createVolume(spec: VolumeSpec, signal: AbortSignal): Promise<VolumeState> {
+    return this.#mutex.run(spec.name, async () => {
+      const info = this.#classes.get(spec.storageClass);
+      if (info === undefined) {
+        const names = [...this.#classes.keys()].join(", ");
+        const message = `storage "${this.name}" has no class "${spec.storageClass}", only ${names}`;
+        throw new PolyvisorError("POLYVISOR_NOT_FOUND", message);
+      }
+      const { accessMode, volumeMode } = spec.use;
+      if (
+        !info.uses.some((use) => use.accessMode === accessMode && use.volumeMode === volumeMode)
+      ) {
+        const message = `volumes of class "${info.name}" cannot be used as ${accessMode} ${volumeMode}`;
+        throw new PolyvisorError("POLYVISOR_REFUSED", message);
+      }
+      const found =
+        (await this.#places.find(spec.name, signal)) ??
+        (await createVolume(this.#places, this.#poolSnapshots, spec, signal));
+      const { volume, className } = found;
+      if (className !== spec.storageClass || volume.sizeBytes !== spec.sizeBytes) {
+        const message = `volume "${spec.name}" has ${volume.sizeBytes} bytes of class "${className}" instead of ${spec.sizeBytes} of "${spec.storageClass}": delete it first`;
+        throw new PolyvisorError("POLYVISOR_ALREADY_EXISTS", message);
+      }
+      return { ...(await this.#state(found, signal)), use: spec.use };
+    });
   }
 
   async getVolume(name: string, signal: AbortSignal): Promise<VolumeState | undefined> {
-    const found = await this.#find(name, signal);
-    return found && this.#state(name, found);
+    const found = await this.#places.find(name, signal);
+    return found && this.#state(found, signal);
   }
 
   /** Every host is asked, also after the volume is gone: the pool that it was the last in may still be there. */
   async deleteVolume(name: string, signal: AbortSignal): Promise<void> {
     await Promise.all(
-      this.#hosts.all().map((host) => translated(host.name, () => host.pool.delete(name, signal))),
+      this.#places.all().map(({ host, pool, className }) =>
+        translated(host.name, async () => {
+          const volume = await pool.volume(name, signal);
+          await pool.delete(overlayName(name), signal);
+          await pool.delete(name, signal);
+          await this.#removeBacking({ host, pool, className }, volume?.backingPath, signal);
+        }),
+      ),
     );
   }
 
@@ -94,13 +120,28 @@ export class LibvirtStorage implements Storage {
     hostName: string | undefined,
     signal: AbortSignal,
   ): Promise<BlockSource> {
-    const { host, volume } = await this.#require(name, signal);
-    if (host.name !== hostName) {
-      const message = `volume "${name}" is on host "${host.name}" and cannot be used on host "${hostName}"`;
+    const found = await this.#places.require(name, signal);
+    const place = this.#places
+      .of(found.className)
+      .find(
+        ({ host, pool }) => host.name === hostName && (pool.settings.shared || host === found.host),
+      );
+    if (place === undefined) {
+      const message = `volume "${name}" is on host "${found.host.name}" and cannot be used on host "${hostName}"`;
       throw new PolyvisorError("POLYVISOR_REFUSED", message);
     }
-    const path = await translated(host.name, () => host.pool.path(volume, signal));
-    return { type: "file", path, format: "raw" };
+    return translated(place.host.name, async () => {
+      // Of a shared class, this host may not have the pool yet.
+      await place.pool.prepare(signal);
+      const volume = await place.pool.volume(name, signal);
+      if (volume === undefined) {
+        const message = `host "${hostName}" does not see volume "${name}" in pool "${place.pool.settings.name}", which is declared as shared`;
+        throw new PolyvisorError("POLYVISOR_REFUSED", message);
+      }
+      if (place.pool.settings.content === "block") return { type: "block", path: volume.path };
+      const { path, format } = await activeVolume(place.pool, volume, signal);
+      return { type: "file", path, format };
+    });
   }
 
   /** A file needs no detaching. */
@@ -110,98 +151,65 @@ export class LibvirtStorage implements Storage {
     return this.#hosts.release();
   }
 
-  async #create(spec: VolumeSpec, signal: AbortSignal): Promise<FoundVolume> {
-    const host = await this.#roomiest(signal);
-    const volume = await translated(host.name, () =>
-      host.pool.create(spec.name, spec.sizeBytes, signal),
-    );
-    return { host, volume };
-  }
-
-  async #roomiest(signal: AbortSignal): Promise<LibvirtHost> {
-    const reachable = this.#hosts.all().filter(({ isReachable }) => isReachable);
-    const offers = await Promise.all(
-      reachable.map(async (host) => ({
-        host,
-        available: await translated(host.name, () => host.pool.availableBytes(signal)),
-      })),
-    );
-    const best = offers.toSorted((a, b) => b.available - a.available)[0];
-    if (best) return best.host;
-    throw new PolyvisorError("POLYVISOR_UNAVAILABLE", `no host of storage "${this.name}" answers`);
-  }
-
-  async #fill(
-    name: string,
-    stream: SparseStream,
-    { signal, onProgress }: Parameters<VolumeContent["fill"]>[2],
-  ): Promise<void> {
-    const { host, volume } = await this.#require(name, signal);
-    if (stream.sizeBytes > volume.sizeBytes) {
-      const message = `the content has ${stream.sizeBytes} bytes, and volume "${name}" has room for ${volume.sizeBytes}`;
-      throw new PolyvisorError("POLYVISOR_INVALID", message);
-    }
-    const extents = filledUp(stream, volume.sizeBytes, onProgress);
-    await translated(host.name, () => host.pool.write(volume, extents, signal));
-  }
-
-  async #read({ type, name }: VolumeSource, signal: AbortSignal): Promise<SparseStream> {
-    if (type !== "volume") {
-      const message = `storage "${this.name}" has no snapshots`;
+  async #expand(name: string, sizeBytes: number, signal: AbortSignal): Promise<VolumeState> {
+    const found = await this.#places.require(name, signal);
+    const { host, pool, volume } = found;
+    if (pool.settings.content === "block") {
+      const message = `volumes of class "${found.className}", such as "${name}", cannot grow`;
       throw new PolyvisorError("POLYVISOR_UNSUPPORTED", message);
     }
-    const { host, volume } = await this.#require(name, signal);
-    return {
-      sizeBytes: volume.sizeBytes,
-      [Symbol.asyncIterator]: () => host.pool.read(volume, signal),
-      [Symbol.asyncDispose]: async () => {},
-    };
+    await translated(host.name, async () => {
+      const active = await activeVolume(pool, volume, signal);
+      for (const layer of new Set([volume, active])) {
+        if (layer.sizeBytes >= sizeBytes) continue;
+        // QEMU alone may change the qcow2 file that it has open.
+        const user =
+          layer.format === "qcow2" ? await this.#user(found, layer.path, signal) : undefined;
+        await (user?.resize(sizeBytes, signal) ?? pool.resize(layer, sizeBytes, signal));
+      }
+    });
+    return this.#state(await this.#places.require(name, signal), signal);
   }
 
-  async #require(name: string, signal: AbortSignal): Promise<FoundVolume> {
-    const found = await this.#find(name, signal);
-    if (found) return found;
-    throw new PolyvisorError("POLYVISOR_NOT_FOUND", `volume "${name}" does not exist`);
-  }
-
-  async #find(name: string, signal: AbortSignal): Promise<FoundVolume | undefined> {
-    const hosts = this.#hosts.all();
-    const searched = await Promise.allSettled(
-      hosts.map(async (host) => {
-        const volume = await translated(host.name, () => host.pool.volume(name, signal));
-        return volume && { host, volume };
-      }),
-    );
-    for (const result of searched)
-      if (result.status === "fulfilled" && result.value) return result.value;
-    // A host that did not answer may have it.
-    const failed = searched.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
+  async #user(
+    { className, host, pool }: FoundVolume,
+    path: string,
+    signal: AbortSignal,
+  ): ReturnType<typeof runningUser> {
+    const hosts = pool.settings.shared
+      ? this.#places.of(className).map((each) => each.host)
+      : [host];
+    for (const each of hosts) {
+      const user = await runningUser(each, [path], signal);
+      if (user) return user;
+    }
     return undefined;
   }
 
-  #state(name: string, { host, volume }: FoundVolume): VolumeState {
+  async #removeBacking(
+    place: Omit<FoundVolume, "volume">,
+    backingPath: string | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (backingPath === undefined) return;
+    const all = await place.pool.volumes(signal);
+    const backing = all.find(({ path }) => path === backingPath);
+    // A snapshot that is still wanted is visible.
+    if (!backing || (await place.pool.volume(backing.handle.name, signal))) return;
+    await removeUnused({ ...place, volume: backing }, signal);
+  }
+
+  async #state(found: FoundVolume, signal: AbortSignal): Promise<VolumeState> {
+    const { className, host, pool, volume } = found;
+    const [use] = this.#classes.get(className)?.uses ?? [];
+    if (use === undefined) throw new TypeError(`class ${className} has no use`);
+    const { sizeBytes } = await translated(host.name, () => activeVolume(pool, volume, signal));
     return {
-      name,
-      storageClass: this.#className,
-      sizeBytes: volume.sizeBytes,
-      use: USE,
-      hosts: [host.name],
+      name: volume.handle.name,
+      storageClass: className,
+      sizeBytes,
+      use,
+      ...(!pool.settings.shared && { hosts: [host.name] }),
     };
   }
-}
-
-/** The stream with a hole behind it up to the end of the volume: an upload cuts a file off where it ends. */
-async function* filledUp(
-  stream: SparseStream,
-  sizeBytes: number,
-  onProgress: ((bytes: number) => void) | undefined,
-): AsyncGenerator<SparseExtent> {
-  let done = 0;
-  for await (const extent of stream) {
-    yield extent;
-    done += extent.type === "data" ? extent.bytes.length : extent.length;
-    onProgress?.(done);
-  }
-  if (done < sizeBytes) yield { type: "hole", length: sizeBytes - done };
 }

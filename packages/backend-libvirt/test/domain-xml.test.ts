@@ -12,7 +12,7 @@ import { domainName } from "../src/domain/domain-mark.ts";
 import { describeDomain, guestState } from "../src/domain/domain-state.ts";
 import { domainXml, type DomainEnvironment } from "../src/domain/domain-xml.ts";
 import { describeNetwork, networkXml } from "../src/network/network-xml.ts";
-import { directoryPoolXml, rawVolumeXml } from "../src/storage/volume-xml.ts";
+import { directoryPoolXml, volumeXml } from "../src/storage/volume-xml.ts";
 
 const SCHEMAS = "/usr/share/libvirt/schemas";
 const ALL_MODES: ReadonlySet<CpuMode> = new Set([
@@ -236,7 +236,7 @@ describe("other XML", () => {
   it("of networks, pools and volumes follows libvirt's schemas", async () => {
     await validate("network", networkXml("10.66.10.0/24", "10.66.10.1"));
     await validate("storagepool", directoryPoolXml("a & b", "/var/lib/a<b"));
-    await validate("storagevol", rawVolumeXml("vd-1", 4096));
+    await validate("storagevol", volumeXml({ name: "vd-1", sizeBytes: 4096, format: "raw" }));
   });
 
   it("of a network has the reservations of its whole range, unless that is wide", () => {

@@ -16,6 +16,7 @@ import { procedures } from "../rpc/procedures.ts";
 import type { SaslCredentialsProvider } from "../rpc/sasl-credentials.ts";
 import type { DomainHandle } from "../rpc/struct-layouts.ts";
 import { HostPool } from "../storage/host-pool.ts";
+import { OWN_POOL, type PoolSettings } from "../storage/storage-class.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { KeyedMutex } from "./keyed-mutex.ts";
 
@@ -30,7 +31,8 @@ export interface LibvirtHostOptions {
   readonly name: string;
   readonly uri: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly existingPool: string | undefined;
+  /** How to make and find the pools of volumes, by the class that they are for. */
+  readonly pools: ReadonlyMap<string, PoolSettings>;
   readonly saslCredentials: SaslCredentialsProvider | undefined;
   readonly logger: Logger;
 }
@@ -48,7 +50,10 @@ export class LibvirtHost implements AsyncDisposable {
   readonly name: string;
   readonly connections: ConnectionPool;
   readonly networks: HostNetworks;
+  /** Where files of guests are kept that are no volumes. */
   readonly pool: HostPool;
+  /** Where volumes are kept, by their class. */
+  readonly pools: ReadonlyMap<string, HostPool>;
   /** Lets one at a time change a guest, by its uid. */
   readonly guestMutex: KeyedMutex = new KeyedMutex();
   readonly #labels: Readonly<Record<string, string>>;
@@ -62,7 +67,7 @@ export class LibvirtHost implements AsyncDisposable {
   #problem: string | undefined = "no connection has been made yet";
 
   constructor(options: LibvirtHostOptions) {
-    const { name, uri, labels, existingPool, saslCredentials, logger } = options;
+    const { name, uri, labels, pools, saslCredentials, logger } = options;
     const { driverUri, transport } = parseLibvirtUri(uri);
     this.name = name;
     this.#labels = labels;
@@ -73,7 +78,14 @@ export class LibvirtHost implements AsyncDisposable {
       saslCredentials,
     });
     this.networks = new HostNetworks(this.connections);
-    this.pool = new HostPool(this.connections, existingPool);
+    const pool = new HostPool(this.connections, OWN_POOL);
+    this.pool = pool;
+    this.pools = new Map(
+      Array.from(pools, ([className, settings]) => [
+        className,
+        settings === OWN_POOL ? pool : new HostPool(this.connections, settings),
+      ]),
+    );
   }
 
   /** Tries to connect once and goes on trying and following its events from then on. */
