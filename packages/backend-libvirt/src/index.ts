@@ -5,3 +5,7 @@ export {
   type LibvirtHostConfiguration,
 } from "./libvirt-backend.ts";
 export type { LibvirtPool, LibvirtStorageClass } from "./storage/storage-class.ts";
+export type { LibvirtConsoles } from "./guest/libvirt-consoles.ts";
+export type { LibvirtGuestAgent } from "./guest/libvirt-guest-agent.ts";
+export type { LibvirtHotplug } from "./guest/libvirt-hotplug.ts";
+export type { LibvirtHypervisor } from "./libvirt-hypervisor.ts";

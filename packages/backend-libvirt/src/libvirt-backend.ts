@@ -1,10 +1,4 @@
-import {
-  type Backend,
-  type Hypervisor,
-  type Logger,
-  PolyvisorError,
-  type Storage,
-} from "@polyvisor/core";
+import { type Backend, type Logger, PolyvisorError, type Storage } from "@polyvisor/core";
 import { HostSet } from "./host/host-set.ts";
 import { LibvirtHost } from "./host/libvirt-host.ts";
 import type { SaslCredentialsProvider } from "./rpc/sasl-credentials.ts";
@@ -43,7 +37,7 @@ export interface LibvirtBackendOptions {
 
 /** A libvirt backend: always both a hypervisor and a storage. */
 export interface LibvirtBackend extends Backend {
-  readonly hypervisor: Hypervisor;
+  readonly hypervisor: LibvirtHypervisor;
   readonly storage: Storage;
 }
 

@@ -1,7 +1,5 @@
 import {
   BoundedChannel,
-  type ByteStream,
-  type Consoles,
   type GuestList,
   type GuestLocation,
   type GuestRef,
@@ -15,11 +13,13 @@ import {
   PolyvisorError,
   type StopMode,
 } from "@polyvisor/core";
+import { LibvirtConsoles } from "./guest/libvirt-consoles.ts";
+import { LibvirtGuestAgent } from "./guest/libvirt-guest-agent.ts";
+import { LibvirtHotplug } from "./guest/libvirt-hotplug.ts";
 import { removeGuest, startGuest, stopGuest } from "./host/guest-operations.ts";
 import type { HostSet } from "./host/host-set.ts";
 import type { LibvirtHost } from "./host/libvirt-host.ts";
 import { translated } from "./host/translate-error.ts";
-import { openConsole } from "./rpc/console-stream.ts";
 
 /** Events that may wait for the reader before it is told to start over. */
 const WATCH_CAPACITY = 10_000;
@@ -31,24 +31,29 @@ export class LibvirtHypervisor implements Hypervisor {
     blockSources: ["file", "block"],
     placement: "explicit",
     guests: {
-      osTypes: ["generic"],
-      firmware: ["bios"],
-      tpm: false,
-      emulatedDevices: false,
+      osTypes: ["generic", "windows", "legacy"],
+      firmware: ["bios", "efi", "efi-secure-boot"],
+      tpm: true,
+      emulatedDevices: true,
       cpuFraction: true,
-      answerFiles: false,
+      answerFiles: true,
     },
-    consoles: { serial: true, vnc: false },
+    consoles: { serial: true, vnc: true },
     migration: false,
-    hotplug: false,
-    agent: false,
+    hotplug: true,
+    agent: true,
   };
-  readonly consoles: Consoles = { openSerial: (ref, options) => this.#openSerial(ref, options) };
+  readonly consoles: LibvirtConsoles;
+  readonly hotplug: LibvirtHotplug;
+  readonly agent: LibvirtGuestAgent;
   readonly #hosts: HostSet;
 
   constructor(name: string, hosts: HostSet) {
     this.name = name;
     this.#hosts = hosts;
+    this.consoles = new LibvirtConsoles(hosts);
+    this.hotplug = new LibvirtHotplug(hosts);
+    this.agent = new LibvirtGuestAgent(hosts);
   }
 
   open(signal: AbortSignal): Promise<void> {
@@ -141,47 +146,5 @@ export class LibvirtHypervisor implements Hypervisor {
       signal.throwIfAborted();
       return undefined;
     }
-  }
-
-  async #openSerial(
-    { uid, incarnation }: GuestRef,
-    { signal = new AbortController().signal }: { readonly signal?: AbortSignal },
-  ): Promise<ByteStream> {
-    for (const host of this.#hosts.all().filter(({ isReachable }) => isReachable)) {
-      const stream = await translated(host.name, async () => {
-        const domain = await host.domain(uid, signal);
-        const { state } = domain ?? {};
-        if (!domain || state?.incarnation !== incarnation || state.power === "stopped")
-          return undefined;
-        return openOn(host, domain.handle, signal);
-      });
-      if (stream) return stream;
-    }
-    throw new PolyvisorError(
-      "POLYVISOR_NOT_FOUND",
-      "the guest does not run on a host that answers",
-    );
-  }
-}
-
-async function openOn(
-  host: LibvirtHost,
-  domain: Parameters<typeof openConsole>[1]["domain"],
-  signal: AbortSignal,
-): Promise<ByteStream> {
-  const connection = await host.connections.dedicated({ signal });
-  try {
-    const console = await openConsole(connection, { domain, force: true }, { signal });
-    return {
-      write: (bytes) => translated(host.name, () => console.write(bytes)),
-      [Symbol.asyncIterator]: () => console[Symbol.asyncIterator](),
-      [Symbol.asyncDispose]: async () => {
-        await console[Symbol.asyncDispose]();
-        await connection.close();
-      },
-    };
-  } catch (error) {
-    await connection.close();
-    throw error;
   }
 }

@@ -10,7 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CpuMode } from "../src/domain/cpu-element.ts";
 import { domainName } from "../src/domain/domain-mark.ts";
 import { describeDomain, guestState } from "../src/domain/domain-state.ts";
+import { diskAlias, diskNameOf } from "../src/domain/device-alias.ts";
+import { diskTarget } from "../src/domain/disk-element.ts";
+import { frozenNote, resetNote } from "../src/domain/domain-notes.ts";
 import { domainXml, type DomainEnvironment } from "../src/domain/domain-xml.ts";
+import { mergeDomain } from "../src/domain/merge-domain.ts";
 import { describeNetwork, networkXml } from "../src/network/network-xml.ts";
 import { directoryPoolXml, volumeXml } from "../src/storage/volume-xml.ts";
 
@@ -75,11 +79,11 @@ const spec: GuestSpec = {
     },
   ],
 };
-const kvm: DomainEnvironment = { virtType: "kvm", cpuModes: ALL_MODES, seedPath: undefined };
+const kvm: DomainEnvironment = { virtType: "kvm", cpuModes: ALL_MODES, media: [] };
 const emulated: DomainEnvironment = {
   virtType: "qemu",
   cpuModes: new Set(["maximum", "custom"]),
-  seedPath: "/var/lib/libvirt/images/polyvisor/seed-1.iso",
+  media: ["/var/lib/libvirt/images/polyvisor/seed-1.iso"],
 };
 
 const goldens: readonly [file: string, GuestSpec, DomainEnvironment][] = [
@@ -127,7 +131,44 @@ const goldens: readonly [file: string, GuestSpec, DomainEnvironment][] = [
     kvm,
   ],
   ["no-devices", { ...spec, disks: [], interfaces: [] }, kvm],
+  ["efi", machine({ firmware: "efi" }), kvm],
+  ["efi-secure-boot", machine({ firmware: "efi-secure-boot", tpm: true }), kvm],
+  ["windows", machine({ osType: "windows", firmware: "efi", tpm: true }), kvm],
+  [
+    "windows-emulated-with-answers",
+    machine({ osType: "windows", paravirtualized: false }),
+    { ...emulated, media: ["/pool/answers-1.iso"] },
+  ],
+  ["emulated-devices", machine({ paravirtualized: false }), kvm],
+  ["legacy", machine({ osType: "legacy" }), kvm],
+  ["legacy-emulated-devices", machine({ osType: "legacy", paravirtualized: false }), kvm],
+  [
+    "fraction",
+    {
+      ...spec,
+      cpu: { sockets: 1, coresPerSocket: 4, fractionPercent: 25, model: { mode: "host-model" } },
+    },
+    kvm,
+  ],
 ];
+
+/** A guest of another sort, with a CD-ROM besides its disks. */
+function machine(changed: Partial<GuestSpec["machine"]>): GuestSpec {
+  return {
+    ...spec,
+    machine: { ...spec.machine, ...changed },
+    disks: [
+      ...spec.disks,
+      {
+        name: "cvi-installer",
+        serial: "99",
+        source: { type: "file", path: "/images/installer.iso", format: "raw" },
+        device: "cdrom",
+        readOnly: true,
+      },
+    ],
+  };
+}
 
 describe("domain XML", () => {
   it.each(goldens)(
@@ -170,7 +211,111 @@ describe("domain XML", () => {
       name: "default_linux-vm",
       mark: { incarnation: 7, namespace: "default", name: "linux-vm" },
       networks: ["polyvisor-10.66.10.0-24"],
+      disks: [
+        { name: "vd-root", alias: "ua-vd-root", target: "sda" },
+        { name: "vd-data", alias: "ua-vd-data", target: "sdb" },
+      ],
+      targets: ["sda", "sdb"],
+      hasScsi: true,
+      agentConnected: false,
+      endedByReset: false,
+      frozenUntil: undefined,
     });
+  });
+
+  it("names more disks than the alphabet has letters", () => {
+    const target = (index: number): string => diskTarget({ bus: "scsi", index });
+    expect([0, 25, 26, 51, 52, 701, 702].map(target)).toEqual([
+      "sda",
+      "sdz",
+      "sdaa",
+      "sdaz",
+      "sdba",
+      "sdzz",
+      "sdaaa",
+    ]);
+  });
+
+  it("has aliases from which the names of disks are read again", () => {
+    const name = "vd-disk.of.a-team";
+    expect(diskAlias(name)).toMatch(/^ua-[a-zA-Z0-9_-]+$/);
+    expect(diskNameOf(diskAlias(name))).toBe(name);
+    expect(diskNameOf("scsi0-0-0-1")).toBeUndefined();
+  });
+});
+
+describe("a domain that is defined anew", () => {
+  const strange = `<domain type="kvm" xmlns:qemu="http://libvirt.org/schemas/domain/qemu/1.0">
+    <name>old</name><uuid>${spec.uid}</uuid><title>Of a person</title>
+    <metadata>
+      <polyvisor:guest xmlns:polyvisor="https://polyvisor.dev/xmlns/libvirt/guest/1" incarnation="6" namespace="default" name="linux-vm"/>
+      <other:guest xmlns:other="urn:other" a="1">kept</other:guest>
+    </metadata>
+    <memory unit="KiB">1</memory><memoryBacking><hugepages/></memoryBacking>
+    <vcpu>9</vcpu><cputune><quota>5000</quota></cputune>
+    <os><type arch="x86_64" machine="q35">hvm</type></os>
+    <features><acpi/><hyperv mode="custom"><relaxed state="on"/></hyperv><pmu state="off"/></features>
+    <devices>
+      <disk type="file" device="disk"><source file="/gone"/><target dev="vda" bus="virtio"/></disk>
+      <tpm model="tpm-crb"><backend type="emulator" version="2.0"/></tpm>
+      <sound model="ich9"/>
+      <hostdev mode="subsystem" type="pci" managed="yes"><source><address domain="0" bus="3" slot="0" function="0"/></source></hostdev>
+    </devices>
+    <qemu:commandline><qemu:arg value="-no-hpet"/></qemu:commandline>
+  </domain>`;
+
+  it("keeps what this backend has no word for", async () => {
+    const merged = mergeDomain(strange, domainXml(spec, kvm));
+    await validate("domain", merged);
+    for (const kept of [
+      "<title>Of a person</title>",
+      'xmlns:other="urn:other" a="1">kept<',
+      "<hugepages/>",
+      '<pmu state="off"/>',
+      '<sound model="ich9"/>',
+      "<hostdev ",
+      'value="-no-hpet"',
+    ])
+      expect(merged).toContain(kept);
+  });
+
+  it("loses what came from an older spec", () => {
+    const merged = mergeDomain(strange, domainXml(spec, kvm));
+    for (const lost of ["/gone", "<hyperv", "<cputune", "<tpm", 'incarnation="6"'])
+      expect(merged).not.toContain(lost);
+    expect(describeDomain(merged).mark?.incarnation).toBe(7);
+  });
+
+  it("is the same after it was merged with itself", () => {
+    const xml = domainXml(spec, kvm);
+    expect(mergeDomain(xml, xml)).toBe(xml);
+  });
+});
+
+describe("notes in the metadata of a domain", () => {
+  const noted = (...notes: readonly { uri: string; prefix: string; xml: string }[]): string =>
+    domainXml(spec, kvm).replace(
+      "</metadata>",
+      `${notes
+        .map(({ uri, prefix, xml }) =>
+          xml.replace("<guest", `<${prefix}:guest xmlns:${prefix}="${uri}"`),
+        )
+        .join("")}</metadata>`,
+    );
+
+  it("tell that a reboot has ended an incarnation, and only that one", () => {
+    expect(describeDomain(noted(resetNote(7))).endedByReset).toBe(true);
+    expect(describeDomain(noted(resetNote(6))).endedByReset).toBe(false);
+  });
+
+  it("tell until when file systems are at rest", () => {
+    const until = new Date("2030-01-02T03:04:05.000Z");
+    expect(describeDomain(noted(frozenNote(until))).frozenUntil).toEqual(until);
+  });
+
+  it("do not outlive the incarnation that they are about", () => {
+    const next = mergeDomain(noted(resetNote(7)), domainXml(spec, kvm));
+    expect(next).not.toContain("polyvisor-ended");
   });
 });
 
@@ -212,6 +357,22 @@ describe("the mark of a domain", () => {
 describe("the state of a guest", () => {
   const description = describeDomain(domainXml(spec, kvm));
   const mark = { incarnation: 7, namespace: "default", name: "linux-vm" };
+  it("tells a reboot, which libvirt takes for a shutdown, from a shutdown", () => {
+    const reset = { ...description, endedByReset: true };
+    const stopReason = (reason: number): unknown =>
+      guestState(reset, mark, "node-1", { state: 5, reason }).stopReason;
+    expect(stopReason(1)).toBe("guest-reset");
+    expect(stopReason(2)).toBe("stopped");
+  });
+
+  it("has an agent and is at rest only while it runs", () => {
+    const frozen = { ...description, agentConnected: true, frozenUntil: new Date() };
+    const state = (number: number): unknown =>
+      guestState(frozen, mark, "node-1", { state: number, reason: 0 });
+    expect(state(1)).toMatchObject({ agentConnected: true, frozen: true });
+    expect(state(5)).toMatchObject({ agentConnected: false, frozen: false });
+  });
+
   it.each([
     [1, 1, "running", undefined],
     [2, 0, "running", undefined],

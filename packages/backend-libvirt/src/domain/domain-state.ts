@@ -1,6 +1,8 @@
 import type { GuestState, StopReason } from "@polyvisor/core";
 import { attributeOf, childAt, childrenOf, parseXml, textAt } from "../xml/parse-xml.ts";
+import { diskNameOf } from "./device-alias.ts";
 import { type DomainMark, readMark } from "./domain-mark.ts";
+import { frozenUntil, hasResetNote } from "./domain-notes.ts";
 
 /** State numbers of libvirt, `virDomainState`. */
 const POWER: Readonly<Record<number, GuestState["power"]>> = {
@@ -22,6 +24,18 @@ const STOP_REASONS: Readonly<Record<number, StopReason>> = {
   6: "start-failed",
 };
 
+/** The channel of the guest agent. */
+export const AGENT_CHANNEL = "org.qemu.guest_agent.0";
+
+/** A disk of ours in a domain. */
+export interface DomainDisk {
+  /** As in `GuestDisk.name`. */
+  readonly name: string;
+  readonly alias: string;
+  /** Such as `sda`. */
+  readonly target: string;
+}
+
 /** What the XML of a domain says about a guest. */
 export interface DomainDescription {
   readonly uuid: string;
@@ -30,30 +44,64 @@ export interface DomainDescription {
   readonly mark: DomainMark | undefined;
   /** Names of the networks that it has interfaces on. */
   readonly networks: readonly string[];
+  readonly disks: readonly DomainDisk[];
+  /** Targets of all disks, of ours and of others, such as `sda`. */
+  readonly targets: readonly string[];
+  /** True when disks of virtio-scsi can be plugged in. */
+  readonly hasScsi: boolean;
+  readonly agentConnected: boolean;
+  /** True when this incarnation is known to have ended because the guest asked for a reboot. */
+  readonly endedByReset: boolean;
+  /** Until when its file systems are to be at rest. */
+  readonly frozenUntil: Date | undefined;
 }
 
 /** Reads the XML of a domain. */
 export function describeDomain(xml: string): DomainDescription {
   const root = parseXml(xml);
+  const devices = childAt(root, "devices");
+  const mark = readMark(root);
   return {
     uuid: textAt(root, "uuid") ?? "",
     name: textAt(root, "name") ?? "",
-    mark: readMark(root),
-    networks: childrenOf(childAt(root, "devices"), "interface").flatMap(
+    mark,
+    networks: childrenOf(devices, "interface").flatMap(
       (element) => attributeOf(childAt(element, "source"), "network") ?? [],
     ),
+    disks: childrenOf(devices, "disk").flatMap((element) => {
+      const alias = attributeOf(childAt(element, "alias"), "name") ?? "";
+      const name = diskNameOf(alias);
+      const target = attributeOf(childAt(element, "target"), "dev") ?? "";
+      return name === undefined ? [] : [{ name, alias, target }];
+    }),
+    targets: childrenOf(devices, "disk").flatMap(
+      (element) => attributeOf(childAt(element, "target"), "dev") ?? [],
+    ),
+    hasScsi: childrenOf(devices, "controller").some(
+      (element) =>
+        attributeOf(element, "type") === "scsi" && attributeOf(element, "model") === "virtio-scsi",
+    ),
+    agentConnected: childrenOf(devices, "channel")
+      .map((element) => childAt(element, "target"))
+      .some(
+        (target) =>
+          attributeOf(target, "name") === AGENT_CHANNEL &&
+          attributeOf(target, "state") === "connected",
+      ),
+    endedByReset: mark !== undefined && hasResetNote(root, mark.incarnation),
+    frozenUntil: frozenUntil(root),
   };
 }
 
 /** The state of a guest of ours. */
 export function guestState(
-  { uuid }: DomainDescription,
+  { uuid, disks, agentConnected, endedByReset, frozenUntil: frozen }: DomainDescription,
   mark: DomainMark,
   host: string,
   { state, reason }: { readonly state: number; readonly reason: number },
 ): GuestState {
   const power = POWER[state] ?? "running";
-  const stopReason = state === CRASHED ? "crashed" : (STOP_REASONS[reason] ?? "unknown");
+  const isStopped = power === "stopped";
   return {
     uid: uuid,
     incarnation: mark.incarnation,
@@ -61,6 +109,15 @@ export function guestState(
     name: mark.name,
     host,
     power,
-    ...(power === "stopped" && { stopReason }),
+    ...(isStopped && { stopReason: stopReason(state, reason, endedByReset) }),
+    disks: disks.map(({ name }) => name),
+    agentConnected: agentConnected && !isStopped,
+    frozen: frozen !== undefined && !isStopped,
   };
+}
+
+function stopReason(state: number, reason: number, endedByReset: boolean): StopReason {
+  if (state === CRASHED) return "crashed";
+  const told = STOP_REASONS[reason] ?? "unknown";
+  return told === "guest-shutdown" && endedByReset ? "guest-reset" : told;
 }

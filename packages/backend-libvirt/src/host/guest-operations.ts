@@ -1,4 +1,3 @@
-import { createIso9660 } from "@polyvisor/image-tools";
 import {
   type GuestRef,
   type GuestSpec,
@@ -8,6 +7,7 @@ import {
 } from "@polyvisor/core";
 import { domainName } from "../domain/domain-mark.ts";
 import { domainXml } from "../domain/domain-xml.ts";
+import { mergeDomain } from "../domain/merge-domain.ts";
 import {
   isAgentUnavailableError,
   isInvalidStateError,
@@ -16,13 +16,17 @@ import {
 } from "../rpc/libvirt-error.ts";
 import { procedures } from "../rpc/procedures.ts";
 import type { DomainHandle } from "../rpc/struct-layouts.ts";
+import { removeGuestMedia, writeGuestMedia } from "./guest-media.ts";
+import type { HostFacts } from "./host-facts.ts";
 import type { HostDomain, LibvirtHost } from "./libvirt-host.ts";
 
 /** Numbers of libvirt: flags of the procedures below. */
 const VALIDATE = 1;
 const SHUTDOWN_BY_POWER_BUTTON = 1;
-/** Managed save image, snapshot metadata, firmware variables and checkpoint metadata go with the domain. */
-const UNDEFINE_EVERYTHING = 1 | 2 | 4 | 16;
+/** Managed save image, snapshot and checkpoint metadata, firmware variables and the state of a TPM go with the domain. */
+const UNDEFINE_EVERYTHING = 1 | 2 | 4 | 16 | 32;
+const XML_SECURE = 1;
+const XML_INACTIVE = 2;
 
 /** Starts a guest. See `Hypervisor.startGuest`. */
 export async function startGuest(
@@ -36,6 +40,7 @@ export async function startGuest(
     if (state) return state;
   }
   await refuseNamesake(host, spec, signal);
+  refuseWhatIsMissing(spec, factsOf(host));
   try {
     return await host.networks.during(spec.interfaces, () => launch(host, spec, signal), signal);
   } catch (error) {
@@ -91,50 +96,51 @@ async function launch(
   spec: GuestSpec,
   signal: AbortSignal,
 ): Promise<GuestState> {
-  await writeSeed(host, spec, signal);
-  const domain = await define(host, spec, signal);
+  const media = await writeGuestMedia(host, spec, signal);
+  const xml = domainXml(spec, { ...factsOf(host), media });
+  const domain = await define(host, xml, spec.uid, signal);
   await host.connections.call(procedures.domainCreateWithFlags, { domain, flags: 0 }, { signal });
   const started = await host.describe(domain, signal);
   if (started?.state) return started.state;
   throw refused("the domain has vanished while it was being started");
 }
 
-async function writeSeed(host: LibvirtHost, spec: GuestSpec, signal: AbortSignal): Promise<void> {
-  if (spec.cloudInit === undefined) return;
-  const { userData, metaData } = spec.cloudInit;
-  const seed = createIso9660({
-    volumeId: "cidata",
-    files: [
-      { name: "meta-data", content: metaData },
-      { name: "user-data", content: userData },
-    ],
-  });
-  // What an earlier start has left may have other content.
-  await host.pool.delete(seedName(spec.uid), signal);
-  const volume = await host.pool.create(seedName(spec.uid), seed.length, signal);
-  await host.pool.write(volume, once(seed), signal);
+function factsOf({ name, facts }: LibvirtHost): HostFacts {
+  if (facts) return facts;
+  throw new PolyvisorError("POLYVISOR_UNAVAILABLE", `host "${name}" has not answered yet`);
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<{ type: "data"; bytes: Uint8Array }> {
-  yield { type: "data", bytes };
+/** What libvirt or QEMU would say less clearly, or would leave out without a word. */
+function refuseWhatIsMissing({ machine, cpu }: GuestSpec, facts: HostFacts): void {
+  if (!facts.firmware.has(machine.firmware)) {
+    throw refused(`the host has no firmware for "${machine.firmware}": install OVMF there`);
+  }
+  if (machine.tpm && !facts.tpm) {
+    throw refused("the host cannot give a guest a TPM: install swtpm there");
+  }
+  if (cpu.model.mode !== "features") return;
+  const missing = cpu.model.features.filter((feature) => !facts.cpu.features.includes(feature));
+  if (missing.length > 0) throw refused(`the host's CPU lacks ${missing.join(", ")}`);
 }
 
+/** Defines a domain, anew if need be: what others have added to it stays. */
 async function define(
   host: LibvirtHost,
-  spec: GuestSpec,
+  xml: string,
+  uid: string,
   signal: AbortSignal,
 ): Promise<DomainHandle> {
-  const { facts } = host;
-  if (facts === undefined) {
-    throw new PolyvisorError("POLYVISOR_UNAVAILABLE", `host "${host.name}" has not answered yet`);
-  }
-  const seed = spec.cloudInit && (await host.pool.volume(seedName(spec.uid), signal));
-  const seedPath = seed && (await host.pool.path(seed, signal));
-  const { virtType, cpuModes } = facts;
-  const xml = domainXml(spec, { virtType, cpuModes, seedPath });
+  const present = await host.domain(uid, signal);
+  const previous =
+    present &&
+    (await host.connections.call(
+      procedures.domainGetXmlDesc,
+      { domain: present.handle, flags: XML_SECURE | XML_INACTIVE },
+      { signal },
+    ));
   const { domain } = await host.connections.call(
     procedures.domainDefineXmlFlags,
-    { xml, flags: VALIDATE },
+    { xml: previous ? mergeDomain(previous.xml, xml) : xml, flags: VALIDATE },
     { signal },
   );
   return domain;
@@ -197,7 +203,7 @@ async function forget(host: LibvirtHost, uid: string, signal: AbortSignal): Prom
   const present = await host.domain(uid, signal);
   for (const network of present?.description.networks ?? [])
     await host.networks.release(network, signal);
-  await host.pool.delete(seedName(uid), signal);
+  await removeGuestMedia(host, uid, signal);
   if (present === undefined) return;
   const { handle: domain } = present;
   try {
@@ -209,10 +215,6 @@ async function forget(host: LibvirtHost, uid: string, signal: AbortSignal): Prom
   } catch (error) {
     if (!isNotFoundError(error)) throw error;
   }
-}
-
-function seedName(uid: string): string {
-  return `seed-${uid}.iso`;
 }
 
 function refused(reason: string): PolyvisorError {

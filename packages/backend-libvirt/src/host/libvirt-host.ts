@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream";
 import type {
   BoundedChannel,
   GuestState,
@@ -5,23 +6,30 @@ import type {
   HypervisorEvent,
   Logger,
 } from "@polyvisor/core";
+import { type DomainNote, resetNote } from "../domain/domain-notes.ts";
 import { type DomainDescription, describeDomain, guestState } from "../domain/domain-state.ts";
 import { HostNetworks } from "../network/host-networks.ts";
 import { type ConnectionPool, createConnectionPool } from "../rpc/connection-pool.ts";
 import { createStreamFactory } from "../rpc/create-stream-factory.ts";
-import { events } from "../rpc/event-definitions.ts";
 import { isNotFoundError } from "../rpc/libvirt-error.ts";
+import { hostSocketFactory } from "../rpc/host-socket.ts";
+import type { LibvirtTransport } from "../rpc/libvirt-transport.ts";
 import { parseLibvirtUri } from "../rpc/libvirt-uri.ts";
 import { procedures } from "../rpc/procedures.ts";
 import type { SaslCredentialsProvider } from "../rpc/sasl-credentials.ts";
 import type { DomainHandle } from "../rpc/struct-layouts.ts";
 import { HostPool } from "../storage/host-pool.ts";
 import { OWN_POOL, type PoolSettings } from "../storage/storage-class.ts";
+import { type DomainEvent, followDomainEvents } from "./domain-events.ts";
+import { FrozenGuests } from "./frozen-guests.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { KeyedMutex } from "./keyed-mutex.ts";
 
-/** Number of libvirt, `virDomainEventType`. */
-const EVENT_UNDEFINED = 1;
+/** Numbers of libvirt: `virDomainEventType`, `virDomainMetadataType`, `virDomainModificationImpact`. */
+const EVENT_STARTED = 2;
+const METADATA_ELEMENT = 2;
+const AFFECT_LIVE = 1;
+const AFFECT_CONFIG = 2;
 
 /** Pauses between attempts to connect, in milliseconds: 200 ms doubling up to 5 s. */
 const reconnectPause = (failures: number): number => Math.min(200 * 2 ** (failures - 1), 5_000);
@@ -45,6 +53,9 @@ export interface HostDomain {
   readonly state: GuestState | undefined;
 }
 
+/** Told of what happens to domains, and that something may have been missed. It must not throw. */
+export type DomainEventListener = (event: DomainEvent | { readonly type: "lost" }) => void;
+
 /** One libvirt daemon: its connections, whether it answers, and its events. */
 export class LibvirtHost implements AsyncDisposable {
   readonly name: string;
@@ -56,9 +67,21 @@ export class LibvirtHost implements AsyncDisposable {
   readonly pools: ReadonlyMap<string, HostPool>;
   /** Lets one at a time change a guest, by its uid. */
   readonly guestMutex: KeyedMutex = new KeyedMutex();
+  /** Lets one at a time change the devices of a running guest, by its uid; ending the guest waits for nobody. */
+  readonly deviceMutex: KeyedMutex = new KeyedMutex();
+  /** Lets one at a time talk to the agent of a guest, by its uid. */
+  readonly agentMutex: KeyedMutex = new KeyedMutex();
+  /** Guests whose file systems are at rest. */
+  readonly frozenGuests: FrozenGuests;
+  readonly #transport: LibvirtTransport;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #logger: Logger;
   readonly #channels = new Set<BoundedChannel<HypervisorEvent>>();
+  readonly #listeners = new Set<DomainEventListener>();
+  /** Domains whose state is being reported, by uuid, and whether they are to be looked at again. */
+  readonly #reports = new Map<string, { again: boolean }>();
+  /** Domains that run, or have ended, with a reboot that the guest asked for. */
+  readonly #resets = new Set<string>();
   readonly #ending = new AbortController();
   /** Resolves when the first attempt to connect has ended, either way. */
   readonly #tried = Promise.withResolvers<void>();
@@ -70,6 +93,7 @@ export class LibvirtHost implements AsyncDisposable {
     const { name, uri, labels, pools, saslCredentials, logger } = options;
     const { driverUri, transport } = parseLibvirtUri(uri);
     this.name = name;
+    this.#transport = transport;
     this.#labels = labels;
     this.#logger = logger;
     this.connections = createConnectionPool({
@@ -86,6 +110,7 @@ export class LibvirtHost implements AsyncDisposable {
         settings === OWN_POOL ? pool : new HostPool(this.connections, settings),
       ]),
     );
+    this.frozenGuests = new FrozenGuests(this, logger);
   }
 
   /** Tries to connect once and goes on trying and following its events from then on. */
@@ -129,6 +154,7 @@ export class LibvirtHost implements AsyncDisposable {
       cpus: this.#facts?.cpus ?? 0,
       memoryBytes: this.#facts?.memoryBytes ?? 0,
       labels: this.#labels,
+      ...(this.#facts && { cpu: this.#facts.cpu }),
       unknownGuests: unknown.map(({ description }) => description.name).sort(),
     };
   }
@@ -166,7 +192,11 @@ export class LibvirtHost implements AsyncDisposable {
         this.connections.call(procedures.domainGetXmlDesc, { domain, flags: 0 }, { signal }),
         this.connections.call(procedures.domainGetState, { domain, flags: 0 }, { signal }),
       ]);
-      const description = describeDomain(xml);
+      const read = describeDomain(xml);
+      const description = {
+        ...read,
+        endedByReset: read.endedByReset || this.#resets.has(domain.uuid),
+      };
       const { mark } = description;
       return {
         handle: domain,
@@ -177,6 +207,39 @@ export class LibvirtHost implements AsyncDisposable {
       if (isNotFoundError(error)) return undefined;
       throw error;
     }
+  }
+
+  /** Connects to another unix socket of the host; see {@link hostSocketFactory}. */
+  async connectToSocket(path: string, signal: AbortSignal): Promise<Duplex> {
+    return hostSocketFactory(this.#transport, path)({ signal });
+  }
+
+  /** Keeps a fact about a guest with its domain; see {@link DomainNote}. `xml` absent: forgets it. */
+  async note(
+    domain: DomainHandle,
+    { uri, prefix, xml }: Omit<DomainNote, "xml"> & { readonly xml?: string },
+    impact: "live" | "config",
+    signal: AbortSignal,
+  ): Promise<void> {
+    const flags = impact === "live" ? AFFECT_LIVE : AFFECT_CONFIG;
+    await this.connections.call(
+      procedures.domainSetMetadata,
+      { domain, type: METADATA_ELEMENT, metadata: xml, key: prefix, uri, flags },
+      { signal },
+    );
+  }
+
+  /** Tells a listener of what happens to domains until it is taken out by the function that is given back. */
+  listen(listener: DomainEventListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Reports the state of a guest: something about it has changed of which libvirt does not tell. */
+  reportGuest(domain: DomainHandle): void {
+    const report = this.#reports.get(domain.uuid);
+    if (report) report.again = true;
+    else void this.#reportUntilStill(domain);
   }
 
   /** Sends the host's events to a channel until it is taken out with {@link unsubscribe}. */
@@ -190,6 +253,7 @@ export class LibvirtHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending.abort(new Error(`the connection to host "${this.name}" was closed`));
+    this.frozenGuests.release();
     await this.connections.close();
     await this.#following;
   }
@@ -199,20 +263,26 @@ export class LibvirtHost implements AsyncDisposable {
     let failures = 0;
     while (!signal.aborted) {
       try {
-        await using lifecycle = await this.connections.subscribe(events.domainLifecycle, {
-          signal,
-        });
-        this.#facts = await readHostFacts(this.connections, signal);
-        this.#problem = undefined;
-        failures = 0;
-        this.#tried.resolve();
-        this.#emit({ type: "host", host: this.name });
-        // Listening began before the first list, so what the list lacks comes as an event.
-        this.#emit({ type: "resync" });
-        for await (const item of lifecycle) {
-          if (item.type === "overflow") this.#emit({ type: "resync" });
-          else await this.#report(item.event.domain, item.event.event, signal);
-        }
+        await followDomainEvents(
+          this.connections,
+          {
+            onEvent: (event) => this.#onDomainEvent(event),
+            onLost: () => this.#onLost(),
+          },
+          {
+            signal,
+            onReady: async () => {
+              this.#facts = await readHostFacts(this.connections, signal);
+              this.frozenGuests.resume(await this.domains(signal));
+              this.#problem = undefined;
+              failures = 0;
+              this.#tried.resolve();
+              this.#emit({ type: "host", host: this.name });
+              // Listening began before the first list, so what the list lacks comes as an event.
+              this.#onLost();
+            },
+          },
+        );
       } catch (error) {
         if (signal.aborted) return;
         const message = error instanceof Error ? error.message : String(error);
@@ -228,16 +298,56 @@ export class LibvirtHost implements AsyncDisposable {
     }
   }
 
-  async #report(domain: DomainHandle, event: number, signal: AbortSignal): Promise<void> {
-    if (event === EVENT_UNDEFINED) {
-      this.#emit({ type: "guest-removed", uid: domain.uuid, host: this.name });
-      this.#emit({ type: "host", host: this.name });
-      return;
+  #onDomainEvent(event: DomainEvent): void {
+    const { domain } = event;
+    if (event.type === "guest-reset") this.#resets.add(domain.uuid);
+    if (event.type === "lifecycle" && event.event === EVENT_STARTED)
+      this.#resets.delete(domain.uuid);
+    for (const listener of this.#listeners) listener(event);
+    this.reportGuest(domain);
+  }
+
+  #onLost(): void {
+    for (const listener of this.#listeners) listener({ type: "lost" });
+    this.#emit({ type: "resync" });
+  }
+
+  /** Each domain by itself, so that one that is slow to answer holds up no other. */
+  async #reportUntilStill(domain: DomainHandle): Promise<void> {
+    const report = { again: true };
+    this.#reports.set(domain.uuid, report);
+    try {
+      while (report.again) {
+        report.again = false;
+        await this.#report(domain, this.#ending.signal);
+      }
+    } catch (error) {
+      if (this.#ending.signal.aborted) return;
+      // Without an answer, the guest is listed again when the host answers.
+      this.#logger.debug({ host: this.name, error: String(error) }, "could not look at a guest");
+      this.#emit({ type: "resync" });
+    } finally {
+      this.#reports.delete(domain.uuid);
     }
+  }
+
+  async #report(domain: DomainHandle, signal: AbortSignal): Promise<void> {
     const found = await this.describe(domain, signal);
-    if (found?.state) this.#emit({ type: "guest", guest: found.state });
+    if (found === undefined) {
+      this.#resets.delete(domain.uuid);
+      this.#emit({ type: "guest-removed", uid: domain.uuid, host: this.name });
+    }
     // A guest that is not ours has come, gone or changed: the host shows it.
-    else this.#emit({ type: "host", host: this.name });
+    if (found?.state === undefined) return this.#emit({ type: "host", host: this.name });
+    this.#emit({ type: "guest", guest: found.state });
+    if (found.state.stopReason === "guest-reset") await this.#keepReset(found, signal);
+  }
+
+  /** What was learned from an event outlives this process. */
+  async #keepReset({ handle, state }: HostDomain, signal: AbortSignal): Promise<void> {
+    if (state === undefined || !this.#resets.has(handle.uuid)) return;
+    await this.note(handle, resetNote(state.incarnation), "config", signal);
+    this.#resets.delete(handle.uuid);
   }
 
   #emit(event: HypervisorEvent): void {

@@ -20,6 +20,9 @@ function translateError(host: string, error: unknown): unknown {
   if (isBusyError(error)) return make("POLYVISOR_UNAVAILABLE", error.message);
   if (isLibvirtError(error)) return make("POLYVISOR_REFUSED", error.message);
   if (isRpcError(error, "RPC_ABORTED")) return error.cause ?? error;
+  if (isRpcError(error, "RPC_UNSUPPORTED_TRANSPORT")) {
+    return make("POLYVISOR_UNSUPPORTED", error.message);
+  }
   if (isRpcError(error, "RPC_CONNECT_FAILED", "RPC_AUTHENTICATION_FAILED", "RPC_QUEUE_FULL")) {
     return make("POLYVISOR_UNAVAILABLE", error.message);
   }

@@ -1,4 +1,14 @@
-import { chmod, cp, mkdir, mkdtemp, readdir, realpath, rm, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -15,6 +25,8 @@ const SUBDIRECTORIES = [
   // /var/lock leads here; libvirt keeps the locks of open consoles in it.
   "run/lock",
   "lib",
+  "var",
+  "var/lib",
   "cache",
   "log",
   "dev",
@@ -64,6 +76,8 @@ export async function createHostDirectory(
       // Services that give up root (dnsmasq) must get through, whatever the umask is.
       await chmod(path, 0o755);
     }
+    // So that below the directory, too, sockets of guests are found where libvirt says that they are.
+    await symlink("../../lib", join(directory, "var/lib/libvirt"));
     await cp("/etc/libvirt/nwfilter", join(directory, "etc/nwfilter"), { recursive: true });
     for (const [path, content] of embeddedHostFiles({ name, uuid: randomUUID(), link })) {
       await writeFile(join(directory, path), content);

@@ -13,7 +13,7 @@ import { abortedError } from "./rpc-error.ts";
 
 /** How many connections a pool may hold for each purpose. */
 export interface ConnectionPoolLimits {
-  /** For high-priority calls and events; default 2. */
+  /** For high-priority calls; default 2. Events have one connection of their own. */
   readonly control?: number;
   /** For calls that may wait for QEMU; default 3. */
   readonly bulk?: number;
@@ -43,7 +43,10 @@ export interface ConnectionPool extends AsyncDisposable {
     args: NoInfer<Arguments>,
     options?: PoolCallOptions,
   ): Promise<Result>;
-  /** Subscribes on a control connection; the subscription ends with that connection. */
+  /**
+   * Subscribes on the one connection that is kept for events; the subscription ends with it. Events of several
+   * subscriptions arrive in the order in which the daemon sent them.
+   */
   subscribe<Payload, Subject>(
     event: EventDefinition<Payload, Subject>,
     options?: SubscribeOptions<NoInfer<Subject>>,
@@ -51,7 +54,12 @@ export interface ConnectionPool extends AsyncDisposable {
   /** Opens a connection for one stream or long job; disposing it frees its place in the pool. */
   dedicated(options?: { readonly signal?: AbortSignal | undefined }): Promise<LibvirtConnection>;
   /** How many connections are open, by purpose. */
-  readonly size: { readonly control: number; readonly bulk: number; readonly dedicated: number };
+  readonly size: {
+    readonly control: number;
+    readonly bulk: number;
+    readonly events: number;
+    readonly dedicated: number;
+  };
   /** Closes every connection, the dedicated ones included. */
   close(): Promise<void>;
 }
@@ -65,12 +73,13 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   const groups = {
     control: new ConnectionGroup({ limit: controlLimit, open }),
     bulk: new ConnectionGroup({ limit: bulkLimit, open }),
+    events: new ConnectionGroup({ limit: 1, open }),
   };
   const dedicated = new DedicatedConnections(dedicatedLimit, (signal) =>
     openConnection({ ...connectionOptions, dedicated: true, signal }),
   );
   const close = async (): Promise<void> => {
-    await Promise.all([groups.control.close(), groups.bulk.close(), dedicated.close()]);
+    await Promise.all([...Object.values(groups), dedicated].map((each) => each.close()));
   };
   return {
     call(procedure, args, { role, ...callOptions } = {}) {
@@ -80,7 +89,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       );
     },
     subscribe(event, subscribeOptions = {}) {
-      return groups.control.use(subscribeOptions.signal, (connection) =>
+      return groups.events.use(subscribeOptions.signal, (connection) =>
         connection.subscribe(event, subscribeOptions),
       );
     },
@@ -89,6 +98,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       return {
         control: groups.control.connections.length,
         bulk: groups.bulk.connections.length,
+        events: groups.events.connections.length,
         dedicated: dedicated.size,
       };
     },

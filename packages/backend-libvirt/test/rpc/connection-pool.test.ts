@@ -34,9 +34,9 @@ describe("roles", () => {
       pool.call(procedures.connectGetHostname, {}),
       pool.call(procedures.connectGetHostname, {}),
     ]);
-    expect(pool.size).toEqual({ control: 1, bulk: 0, dedicated: 0 });
+    expect(pool.size).toEqual({ control: 1, bulk: 0, events: 0, dedicated: 0 });
     await pool.call(procedures.domainResume, { domain: someDomain });
-    expect(pool.size).toEqual({ control: 1, bulk: 1, dedicated: 0 });
+    expect(pool.size).toEqual({ control: 1, bulk: 1, events: 0, dedicated: 0 });
     await pool.call(procedures.domainResume, { domain: someDomain }, { role: "control" });
     expect(daemon.clients).toHaveLength(2);
   });
@@ -49,7 +49,7 @@ describe("roles", () => {
     );
     await until(() => daemon.calls.filter((name) => name === "domainReset").length === 8);
     expect(await pool.call(procedures.connectGetHostname, {})).toEqual({ hostname: "fake" });
-    expect(pool.size).toEqual({ control: 1, bulk: 2, dedicated: 0 });
+    expect(pool.size).toEqual({ control: 1, bulk: 2, events: 0, dedicated: 0 });
     await pool.close();
     for (const error of await Promise.all(stuck)) {
       expect(error).toMatchObject({ code: "RPC_CLOSED" });

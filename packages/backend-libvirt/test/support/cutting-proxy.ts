@@ -9,8 +9,11 @@ import { procedures } from "../../src/rpc/procedures.ts";
 /** Where a connection is cut: before the daemon sees a call, after it has done it, or in the middle of its stream. */
 export type CutPoint = "before" | "after" | "stream";
 
-/** Names of procedures by their numbers. */
-const NAMES = new Map(Object.values(procedures).map(({ number, name }) => [number, name]));
+const address = (program: number, number: number): string => `${program}/${number}`;
+/** Names of procedures by their addresses on the wire. */
+const NAMES = new Map(
+  Object.values(procedures).map(({ program, number, name }) => [address(program, number), name]),
+);
 
 /** Stands between a client and a daemon and cuts every connection of the client when told to. */
 export class CuttingProxy implements AsyncDisposable {
@@ -82,7 +85,7 @@ export class CuttingProxy implements AsyncDisposable {
   }
 
   #isCutBefore(frame: Frame, swallowed: Set<number>): boolean {
-    const name = NAMES.get(frame.procedure);
+    const name = NAMES.get(address(frame.program, frame.procedure));
     const next = this.#next;
     if (frame.type === messageType.call && name !== undefined) {
       this.seen.add(name);
