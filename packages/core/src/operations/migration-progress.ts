@@ -9,8 +9,8 @@ export type MigrationStage =
       readonly stage: "syncing";
       readonly totalBytes: number;
       readonly remainingBytes: number;
-      /** 1 while memory is copied for the first time; above that what has changed meanwhile is copied again. */
-      readonly iteration: number;
+      /** True once what has changed meanwhile is copied again. */
+      readonly again: boolean;
     }
   | { readonly stage: "source-suspended" }
   | { readonly stage: "target-resumed" }
@@ -66,15 +66,15 @@ export function migrationReason(stage: MigrationStage): string {
 function syncProgress({
   totalBytes,
   remainingBytes,
-  iteration,
+  again,
 }: Extract<MigrationStage, { stage: "syncing" }>): number {
   const share = totalBytes <= 0 ? 1 : 1 - Math.min(Math.max(remainingBytes / totalBytes, 0), 1);
-  return iteration <= 1 ? 10 + Math.floor(35 * share) : 45 + Math.floor(45 * share);
+  return again ? 45 + Math.floor(45 * share) : 10 + Math.floor(35 * share);
 }
 
 /** Whether a migration gets anywhere. */
 export interface ConvergenceInputs {
-  readonly iteration: number;
+  readonly again: boolean;
   readonly autoConverge: boolean;
   /** Per cent by which the guest is slowed down. */
   readonly throttlePercent: number;
@@ -84,9 +84,9 @@ export interface ConvergenceInputs {
 
 /** True for a migration that will not end as it goes: nothing more can be done, and what remains does not shrink. */
 export function isNotConverging(inputs: ConvergenceInputs): boolean {
-  const { iteration, autoConverge, throttlePercent, stalledFor } = inputs;
+  const { again, autoConverge, throttlePercent, stalledFor } = inputs;
   const throttleSpent = !autoConverge || throttlePercent >= 99;
-  return iteration > 1 && throttleSpent && stalledFor >= 10_000;
+  return again && throttleSpent && stalledFor >= 10_000;
 }
 
 /** The reason of the condition `Completed` of a migration that has failed, by what was said about it. */

@@ -1,5 +1,6 @@
 import { type LabelSelector, matchesLabels } from "../api/selectors.ts";
-import type { MachineTerm, PlacedMachine, SpreadConstraint } from "./placement-terms.ts";
+import type { AffinityTerm, TopologySpreadConstraint } from "../api/placement-terms.ts";
+import type { PlacedMachine } from "./placement-terms.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -18,7 +19,7 @@ export interface Surroundings {
 
 /** True when a term of `owner` chooses `other`. */
 export function choosesMachine(
-  term: MachineTerm,
+  term: AffinityTerm,
   owner: MachineFacts,
   other: MachineFacts,
   { namespaces }: Surroundings,
@@ -37,7 +38,7 @@ export function choosesMachine(
 }
 
 function inNamespaces(
-  { namespaces: names = [], namespaceSelector }: MachineTerm,
+  { namespaces: names = [], namespaceSelector }: AffinityTerm,
   owner: MachineFacts,
   namespace: string,
   known: ReadonlyMap<string, Labels>,
@@ -55,7 +56,7 @@ function inNamespaces(
  * The first VM that a term chooses and that is near to the host: in the same domain of the term's topology.
  */
 export function chosenNearby(
-  term: MachineTerm,
+  term: AffinityTerm,
   owner: MachineFacts,
   host: string,
   machines: Iterable<PlacedMachine>,
@@ -73,7 +74,7 @@ export function chosenNearby(
 
 /** True when any VM at all is chosen by the term. */
 export function choosesAny(
-  term: MachineTerm,
+  term: AffinityTerm,
   owner: MachineFacts,
   machines: Iterable<PlacedMachine>,
   surroundings: Surroundings,
@@ -91,7 +92,7 @@ export function choosesAny(
  * @param eligible The hosts that the VM may run on by its other terms: only their domains count.
  */
 export function skewOf(
-  constraint: SpreadConstraint,
+  constraint: TopologySpreadConstraint,
   owner: MachineFacts,
   host: string,
   eligible: readonly string[],

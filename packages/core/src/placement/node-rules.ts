@@ -1,4 +1,9 @@
-import type { NodeRequirement, NodeTerm, Taint, Toleration } from "./placement-terms.ts";
+import type {
+  NodeSelectorRequirement,
+  NodeSelectorTerm,
+  Taint,
+  Toleration,
+} from "../api/placement-terms.ts";
 
 /** What rules about nodes look at. */
 export interface NodeFacts {
@@ -7,7 +12,7 @@ export interface NodeFacts {
 }
 
 /** True when every requirement of the term holds; a term without any chooses nothing, as in Kubernetes. */
-export function matchesNodeTerm(term: NodeTerm, { name, labels }: NodeFacts): boolean {
+export function matchesNodeTerm(term: NodeSelectorTerm, { name, labels }: NodeFacts): boolean {
   const { matchExpressions = [], matchFields = [] } = term;
   if (matchExpressions.length + matchFields.length === 0) return false;
   return (
@@ -17,7 +22,7 @@ export function matchesNodeTerm(term: NodeTerm, { name, labels }: NodeFacts): bo
 }
 
 function holds(
-  { key, operator, values = [] }: NodeRequirement,
+  { key, operator, values = [] }: NodeSelectorRequirement,
   facts: Readonly<Record<string, string>>,
 ): boolean {
   const value = facts[key];

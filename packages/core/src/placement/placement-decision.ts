@@ -1,3 +1,4 @@
+import type { Taint } from "../api/placement-terms.ts";
 import { matchesLabels } from "../api/selectors.ts";
 import { formatBytesApproximately } from "../util/quantity.ts";
 import {
@@ -9,7 +10,7 @@ import {
   type Surroundings,
 } from "./machine-rules.ts";
 import { describeTaint, matchesNodeTerm, untoleratedTaint } from "./node-rules.ts";
-import type { PlacedMachine, PlacementTerms, Taint } from "./placement-terms.ts";
+import type { PlacedMachine, PlacementTerms } from "./placement-terms.ts";
 
 /** A host that a VM could be placed on. */
 export interface PlacementHost {

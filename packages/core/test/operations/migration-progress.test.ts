@@ -13,8 +13,8 @@ import {
   untilNextCollection,
 } from "../../src/operations/operation-retention.ts";
 
-function sync(remainingBytes: number, iteration: number, totalBytes = 1000): MigrationStage {
-  return { stage: "syncing", totalBytes, remainingBytes, iteration };
+function sync(remainingBytes: number, round: number, totalBytes = 1000): MigrationStage {
+  return { stage: "syncing", totalBytes, remainingBytes, again: round > 1 };
 }
 
 describe("a migration", () => {
@@ -40,14 +40,14 @@ describe("a migration", () => {
   });
 
   const stuck: ConvergenceInputs = {
-    iteration: 2,
+    again: true,
     autoConverge: false,
     throttlePercent: 0,
     stalledFor: 10_000,
   };
   it.each<[Partial<ConvergenceInputs>, boolean]>([
     [{}, true],
-    [{ iteration: 1 }, false],
+    [{ again: false }, false],
     [{ stalledFor: 9_999 }, false],
     [{ autoConverge: true, throttlePercent: 98 }, false],
     [{ autoConverge: true, throttlePercent: 99 }, true],

@@ -4,11 +4,8 @@ import {
   type PlacementHost,
   type PlacementInputs,
 } from "../../src/placement/placement-decision.ts";
-import type {
-  MachineTerm,
-  PlacedMachine,
-  PlacementTerms,
-} from "../../src/placement/placement-terms.ts";
+import type { AffinityTerm } from "../../src/api/placement-terms.ts";
+import type { PlacedMachine, PlacementTerms } from "../../src/placement/placement-terms.ts";
 
 const GiB = 2 ** 30;
 const HOSTNAME = "kubernetes.io/hostname";
@@ -207,12 +204,12 @@ describe("node affinity", () => {
   });
 });
 
-const database: MachineTerm = {
+const database: AffinityTerm = {
   labelSelector: { matchLabels: { server: "database" } },
   topologyKey: HOSTNAME,
 };
 
-function near(term: MachineTerm): Partial<PlacementTerms> {
+function near(term: AffinityTerm): Partial<PlacementTerms> {
   return {
     affinity: {
       virtualMachineAndPodAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] },
@@ -220,7 +217,7 @@ function near(term: MachineTerm): Partial<PlacementTerms> {
   };
 }
 
-function apart(term: MachineTerm): Partial<PlacementTerms> {
+function apart(term: AffinityTerm): Partial<PlacementTerms> {
   return {
     affinity: {
       virtualMachineAndPodAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] },
@@ -275,7 +272,7 @@ describe("VM affinity", () => {
     });
   });
 
-  it.each<[Partial<MachineTerm>, string]>([
+  it.each<[Partial<AffinityTerm>, string]>([
     [{}, "a"],
     [{ namespaces: ["other"] }, "b"],
     [{ namespaces: ["default", "other"] }, "a"],
