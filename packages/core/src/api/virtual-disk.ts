@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { jsonEquals } from "../util/json.ts";
 import { parseQuantity } from "../util/quantity.ts";
+import { conditionColumn, phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
 import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
 import { nonEmpty, quantity } from "./fields.ts";
@@ -26,23 +27,52 @@ export interface VirtualDiskSpec {
   };
 }
 
+/** What a user writes of the spec of a {@link VirtualDisk}. */
+export type VirtualDiskSpecInput = Omit<VirtualDiskSpec, "persistentVolumeClaim"> & {
+  readonly persistentVolumeClaim?: {
+    readonly size?: string | number;
+    readonly storageClassName?: string;
+  };
+};
+
 /** What a user writes of a {@link VirtualDisk}. */
 export interface VirtualDiskInput {
-  readonly spec?:
-    | (Omit<VirtualDiskSpec, "persistentVolumeClaim"> & {
-        readonly persistentVolumeClaim?: {
-          readonly size?: string | number;
-          readonly storageClassName?: string;
-        };
-      })
-    | undefined;
+  readonly spec?: VirtualDiskSpecInput | undefined;
+}
+
+/** How fast content comes in. */
+export interface TransferSpeed {
+  /** Such as `30.5Mi/s`. */
+  readonly avg?: string;
+  readonly avgBytes?: string;
+  readonly current?: string;
+  readonly currentBytes?: string;
+}
+
+/** Where a user sends the content of an image or a disk to. */
+export interface UploadURLs {
+  readonly external?: string;
+  readonly inCluster?: string;
 }
 
 /** What is known about a {@link VirtualDisk}. */
 export interface VirtualDiskStatus {
-  readonly phase: "Pending" | "Provisioning" | "Ready" | "Failed" | "Terminating" | "PVCLost";
+  readonly phase:
+    | "Pending"
+    | "Provisioning"
+    | "WaitForUserUpload"
+    | "WaitForFirstConsumer"
+    | "Ready"
+    | "Resizing"
+    | "Failed"
+    | "PVCLost"
+    | "Exporting"
+    | "Terminating"
+    | "Migrating";
   readonly capacity?: string;
   readonly progress?: string;
+  readonly downloadSpeed?: TransferSpeed;
+  readonly imageUploadURLs?: UploadURLs;
   readonly storageClassName?: string;
   /** The volume behind the disk, by the name that its storage knows. */
   readonly target?: { readonly persistentVolumeClaimName: string };
@@ -51,6 +81,28 @@ export interface VirtualDiskStatus {
     /** True while its guest runs with the disk. */
     readonly mounted: boolean;
   }[];
+  /** The uid of the resource that the content was taken from. */
+  readonly sourceUID?: string;
+  /** Durations such as `5s`. */
+  readonly stats?: {
+    readonly creationDuration?: {
+      readonly waitingForDependencies?: string;
+      readonly waitingForFirstConsumer?: string;
+      readonly dvcrProvisioning?: string;
+      readonly totalProvisioning?: string;
+    };
+  };
+  /** The move to another storage class. */
+  readonly migrationState?: {
+    /** RFC 3339. */
+    readonly startTimestamp?: string;
+    /** RFC 3339. */
+    readonly endTimestamp?: string;
+    readonly sourcePVC?: string;
+    readonly targetPVC?: string;
+    readonly result?: "Succeeded" | "Failed";
+    readonly message?: string;
+  };
   readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
 }
@@ -98,35 +150,35 @@ function admitChangeOfReadyDisk(previous: VirtualDisk, next: VirtualDisk): Admis
   return issues;
 }
 
+/** The spec of a disk as users write it. */
+export const virtualDiskSpecSchema: z.ZodType<VirtualDiskSpec, VirtualDiskSpecInput> =
+  z.strictObject({
+    dataSource: dataSourceSchema({
+      from: ["ClusterVirtualImage", "VirtualImage", "VirtualDiskSnapshot"],
+      namespaces: false,
+    }).exactOptional(),
+    persistentVolumeClaim: z
+      .strictObject({
+        size: quantity.exactOptional(),
+        storageClassName: nonEmpty.exactOptional(),
+      })
+      .exactOptional(),
+  });
+
 /** The kind {@link VirtualDisk}. */
 export const VIRTUAL_DISK: KindDefinition<VirtualDisk, VirtualDiskInput> = {
   apiVersion: V1ALPHA2,
   kind: "VirtualDisk",
   plural: "virtualdisks",
   shortNames: ["vd"],
+  categories: ["virtualization"],
   namespaced: true,
-  schema: z.strictObject({
-    spec: z
-      .strictObject({
-        dataSource: dataSourceSchema.exactOptional(),
-        persistentVolumeClaim: z
-          .strictObject({
-            size: quantity.exactOptional(),
-            storageClassName: nonEmpty.exactOptional(),
-          })
-          .exactOptional(),
-      })
-      .default({}),
-  }),
+  schema: z.strictObject({ spec: virtualDiskSpecSchema.default({}) }),
   admit: admitDisk,
   columns: [
-    { name: "Phase", value: (disk) => disk.status?.phase },
+    phaseColumn(),
     { name: "Capacity", value: (disk) => disk.status?.capacity },
-    {
-      name: "InUse",
-      value: (disk) => disk.status?.conditions.find(({ type }) => type === "InUse")?.status,
-      wide: true,
-    },
+    conditionColumn("InUse", "InUse", { wide: true }),
     {
       name: "VirtualMachine",
       value: (disk) => disk.status?.attachedToVirtualMachines?.find((vm) => vm.mounted)?.name,

@@ -77,6 +77,20 @@ export function leaseAddress(name: string): string {
   return found ? formatAddress(found) : parts.join(":");
 }
 
+/** True when anybody else than the claim holds the address. */
+async function isTaken(
+  address: string,
+  { metadata }: VirtualMachineIPAddress,
+  context: AdmissionContext<VirtualMachineIPAddress>,
+): Promise<boolean> {
+  const lease = await context.get("VirtualMachineIPAddressLease", { name: leaseName(address) });
+  if (lease === undefined) return false;
+  const ref = lease.spec.virtualMachineIPAddressRef;
+  // A lease without a name is kept for its namespace, which may take it again.
+  if (ref?.name === undefined) return ref?.namespace !== metadata.namespace;
+  return `${ref.namespace}/${ref.name}` !== keyOf(metadata);
+}
+
 async function admitAddress(
   next: VirtualMachineIPAddress,
   context: AdmissionContext<VirtualMachineIPAddress>,
@@ -145,7 +159,7 @@ async function admitAddress(
       },
     ];
   }
-  if (await context.isAddressTaken(staticIP, keyOf(next.metadata))) {
+  if (await isTaken(staticIP, next, context)) {
     return [
       {
         field,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Secret } from "../api/kubernetes-kinds.ts";
+import type { Secret } from "../api/secret.ts";
 import type { NewResource, ResourceStore, WatchEvent } from "../store/resource-store.ts";
 import { isPolyvisorError, type PolyvisorErrorCode } from "../util/errors.ts";
 import type { ConformanceCase, ConformanceSuite } from "./conformance-case.ts";

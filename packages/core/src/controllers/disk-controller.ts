@@ -1,5 +1,5 @@
 import { type ConditionInput, mergeConditions } from "../api/conditions.ts";
-import type { StorageClass } from "../api/kubernetes-kinds.ts";
+import type { StorageClass } from "../api/storage-class.ts";
 import { keyOf } from "../api/meta.ts";
 import type { VirtualDisk, VirtualDiskStatus } from "../api/virtual-disk.ts";
 import type { VolumeState } from "../backend/storage.ts";
@@ -185,7 +185,8 @@ export class DiskController implements RunnableController {
     const { dataSource } = disk.spec;
     if (dataSource === undefined) return { type: "blank" };
     const ref = dataSource.objectRef;
-    if (ref === undefined) return { type: "http" };
+    if (ref?.kind !== "VirtualImage" && ref?.kind !== "ClusterVirtualImage")
+      return { type: "http" };
     const [key = ""] = sourceKeys(disk);
     return {
       type: "image",

@@ -1,5 +1,5 @@
 import type { ConditionInput } from "../api/conditions.ts";
-import type { StorageClass } from "../api/kubernetes-kinds.ts";
+import type { StorageClass } from "../api/storage-class.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
 import type { AnyVirtualImage } from "../api/virtual-image.ts";
 import { condition } from "../machine/machine-conditions.ts";

@@ -1,4 +1,4 @@
-import type { StorageClass } from "../api/kubernetes-kinds.ts";
+import type { StorageClass } from "../api/storage-class.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
 import type { ImageStore } from "../backend/image-store.ts";
 import type { Storage, VolumeState } from "../backend/storage.ts";

@@ -1,6 +1,7 @@
 import { mergeConditions } from "../api/conditions.ts";
 import { keyOf } from "../api/meta.ts";
-import type { GuestRecord, VirtualMachine, VirtualMachineStatus } from "../api/virtual-machine.ts";
+import type { GuestRecord, VirtualMachineStatus } from "../api/virtual-machine-status.ts";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
 import { recordObservation } from "../machine/guest-record.ts";
 import { runningCondition, virtualMachinePhase } from "../machine/machine-conditions.ts";
 import { decidePower, type PowerAction } from "../machine/power-decision.ts";

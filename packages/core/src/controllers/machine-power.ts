@@ -1,6 +1,7 @@
 import { keyOf } from "../api/meta.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
-import type { GuestRecord, VirtualMachine } from "../api/virtual-machine.ts";
+import type { GuestRecord } from "../api/virtual-machine-status.ts";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { GuestState } from "../backend/hypervisor.ts";
 import type { Storage } from "../backend/storage.ts";
 import { buildGuestSpec } from "../machine/build-guest-spec.ts";

@@ -1,5 +1,5 @@
 import { mergeConditions } from "../api/conditions.ts";
-import type { Node, NodeStatus } from "../api/kubernetes-kinds.ts";
+import type { Node, NodeStatus } from "../api/node.ts";
 import { keyOf } from "../api/meta.ts";
 import type { HostState } from "../backend/hypervisor.ts";
 import { condition } from "../machine/machine-conditions.ts";

@@ -1,4 +1,4 @@
-import { DEFAULT_STORAGE_CLASS_ANNOTATION } from "../api/kubernetes-kinds.ts";
+import { DEFAULT_STORAGE_CLASS_ANNOTATION } from "../api/storage-class.ts";
 import { keyOf } from "../api/meta.ts";
 import type { Storage } from "../backend/storage.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";

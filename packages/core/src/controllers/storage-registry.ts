@@ -1,5 +1,5 @@
-import type { StorageClass } from "../api/kubernetes-kinds.ts";
-import { DEFAULT_STORAGE_CLASS_ANNOTATION } from "../api/kubernetes-kinds.ts";
+import type { StorageClass } from "../api/storage-class.ts";
+import { DEFAULT_STORAGE_CLASS_ANNOTATION } from "../api/storage-class.ts";
 import type { Storage } from "../backend/storage.ts";
 
 /** The storages of the platform by their names. */

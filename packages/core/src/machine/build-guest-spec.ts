@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
 import type { ClassCpu, VirtualMachineClass } from "../api/virtual-machine-class.ts";
-import { cpuTopology, type VirtualMachine } from "../api/virtual-machine.ts";
+import { cpuTopology } from "../api/cpu-topology.ts";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { BlockSource } from "../backend/block-source.ts";
 import type { GuestCpuModel, GuestSpec } from "../backend/guest-spec.ts";
 import { type AddressRange, gatewayOf, macAddressOf } from "../util/address-range.ts";
@@ -70,6 +71,7 @@ function cpuModel({ type, model = "", features = [] }: ClassCpu): GuestCpuModel 
     case "Model":
       return { mode: "model", model };
     case "Features":
+    case "Discovery":
       return { mode: "features", features };
   }
 }

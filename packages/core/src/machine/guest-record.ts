@@ -1,4 +1,4 @@
-import type { GuestRecord, GuestStopReason } from "../api/virtual-machine.ts";
+import type { GuestRecord, GuestStopReason } from "../api/virtual-machine-status.ts";
 import type { GuestState, StopReason } from "../backend/hypervisor.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { ConditionInput } from "../api/conditions.ts";
-import type { GuestRecord, VirtualMachinePhase } from "../api/virtual-machine.ts";
+import type { GuestRecord, VirtualMachinePhase } from "../api/virtual-machine-status.ts";
 import type { GuestObservation } from "./guest-record.ts";
 
 /** A condition that is True, or False or Unknown for a reason. */

@@ -1,4 +1,5 @@
-import type { GuestRecord, RunPolicy } from "../api/virtual-machine.ts";
+import type { GuestRecord } from "../api/virtual-machine-status.ts";
+import type { RunPolicy } from "../api/virtual-machine.ts";
 
 /** What is to be done with a guest. */
 export type PowerAction =

@@ -198,8 +198,8 @@ async function startControllers(
 type Clients = Omit<Platform, "apply" | typeof Symbol.asyncDispose>;
 
 function createClients(parts: Container): Clients {
-  const { store, clock, fleet } = parts.use(PARTS.context);
-  const common = { store, clock, random: parts.use(PARTS.random) };
+  const { store, clock, fleet, logger } = parts.use(PARTS.context);
+  const common = { store, clock, logger, random: parts.use(PARTS.random) };
   const virtualMachines = new VirtualMachineClient({ ...common, fleet });
   const made = new Map<Kind, ResourceClient<Kind>>(
     (Object.keys(KINDS) as Kind[]).map((kind) => [kind, new ResourceClient(kind, common)]),
@@ -213,16 +213,27 @@ function createClients(parts: Container): Clients {
   return {
     client,
     clusterVirtualImages: client("ClusterVirtualImage"),
+    events: client("Event"),
     moduleConfigs: client("ModuleConfig"),
+    namespaces: client("Namespace"),
     nodes: client("Node"),
     secrets: client("Secret"),
     storageClasses: client("StorageClass"),
+    virtualDiskSnapshots: client("VirtualDiskSnapshot"),
     virtualDisks: client("VirtualDisk"),
     virtualImages: client("VirtualImage"),
+    virtualMachineBlockDeviceAttachments: client("VirtualMachineBlockDeviceAttachment"),
     virtualMachineClasses: client("VirtualMachineClass"),
-    virtualMachineIPAddresses: client("VirtualMachineIPAddress"),
     virtualMachineIPAddressLeases: client("VirtualMachineIPAddressLease"),
+    virtualMachineIPAddresses: client("VirtualMachineIPAddress"),
+    virtualMachineMACAddressLeases: client("VirtualMachineMACAddressLease"),
+    virtualMachineMACAddresses: client("VirtualMachineMACAddress"),
+    virtualMachineOperations: client("VirtualMachineOperation"),
+    virtualMachinePools: client("VirtualMachinePool"),
+    virtualMachineSnapshotOperations: client("VirtualMachineSnapshotOperation"),
+    virtualMachineSnapshots: client("VirtualMachineSnapshot"),
     virtualMachines,
+    volumeSnapshotClasses: client("VolumeSnapshotClass"),
   };
 }
 

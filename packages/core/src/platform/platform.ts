@@ -5,16 +5,27 @@ import type { VirtualMachineClient } from "./virtual-machine-client.ts";
 /** A running platform. Dispose of it to stop its controllers; guests go on running. */
 export interface Platform extends AsyncDisposable {
   readonly clusterVirtualImages: ResourceClient<"ClusterVirtualImage">;
+  readonly events: ResourceClient<"Event">;
   readonly moduleConfigs: ResourceClient<"ModuleConfig">;
+  readonly namespaces: ResourceClient<"Namespace">;
   readonly nodes: ResourceClient<"Node">;
   readonly secrets: ResourceClient<"Secret">;
   readonly storageClasses: ResourceClient<"StorageClass">;
+  readonly virtualDiskSnapshots: ResourceClient<"VirtualDiskSnapshot">;
   readonly virtualDisks: ResourceClient<"VirtualDisk">;
   readonly virtualImages: ResourceClient<"VirtualImage">;
+  readonly virtualMachineBlockDeviceAttachments: ResourceClient<"VirtualMachineBlockDeviceAttachment">;
   readonly virtualMachineClasses: ResourceClient<"VirtualMachineClass">;
-  readonly virtualMachineIPAddresses: ResourceClient<"VirtualMachineIPAddress">;
   readonly virtualMachineIPAddressLeases: ResourceClient<"VirtualMachineIPAddressLease">;
+  readonly virtualMachineIPAddresses: ResourceClient<"VirtualMachineIPAddress">;
+  readonly virtualMachineMACAddressLeases: ResourceClient<"VirtualMachineMACAddressLease">;
+  readonly virtualMachineMACAddresses: ResourceClient<"VirtualMachineMACAddress">;
+  readonly virtualMachineOperations: ResourceClient<"VirtualMachineOperation">;
+  readonly virtualMachinePools: ResourceClient<"VirtualMachinePool">;
+  readonly virtualMachineSnapshotOperations: ResourceClient<"VirtualMachineSnapshotOperation">;
+  readonly virtualMachineSnapshots: ResourceClient<"VirtualMachineSnapshot">;
   readonly virtualMachines: VirtualMachineClient;
+  readonly volumeSnapshotClasses: ResourceClient<"VolumeSnapshotClass">;
 
   /** The client for a kind by its name. */
   client<K extends Kind>(kind: K): ResourceClient<K>;

@@ -1,5 +1,4 @@
-import { V1ALPHA2 } from "../api/meta.ts";
-import type { ClassCpu } from "../api/virtual-machine-class.ts";
+import { type ClassCpu, V1ALPHA3 } from "../api/virtual-machine-class.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import { isPolyvisorError } from "../util/errors.ts";
 
@@ -15,7 +14,7 @@ export async function createPredefinedClasses(store: ResourceStore): Promise<voi
   for (const [name, cpu] of Object.entries(PREDEFINED)) {
     try {
       await store.create("VirtualMachineClass", {
-        apiVersion: V1ALPHA2,
+        apiVersion: V1ALPHA3,
         kind: "VirtualMachineClass",
         metadata: { name },
         spec: { cpu },

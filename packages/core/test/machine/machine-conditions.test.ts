@@ -93,7 +93,7 @@ describe("waitingChanges", () => {
         runPolicy: "AlwaysOff",
         terminationGracePeriodSeconds: 1,
         liveMigrationPolicy: "AlwaysForced",
-        disruptions: {},
+        disruptions: { restartApprovalMode: "Automatic" },
       }),
       applied,
     ],

@@ -32,14 +32,14 @@ describe("a VirtualMachine is refused with", () => {
       "spec.cpu.cores: the requested number of cores must be a multiple of 8",
     ],
     [{ cpu: { cores: 0 } }, "spec.cpu.cores: Too small: expected number to be >=1"],
-    [{ cpu: { cores: 249 } }, "spec.cpu.cores: Too big: expected number to be <=248"],
+    [{ cpu: { cores: 249 } }, "spec.cpu.cores: number of cores should not exceed 248"],
     [
       { cpu: { cores: 1, coreFraction: "0%" } },
-      "spec.cpu.coreFraction: must be a percentage between 1% and 100%",
+      "spec.cpu.coreFraction: Core fraction must be 'Auto' or a percentage between 1% and 100%.",
     ],
     [
       { cpu: { cores: 1, coreFraction: "101%" } },
-      "spec.cpu.coreFraction: must be a percentage between 1% and 100%",
+      "spec.cpu.coreFraction: Core fraction must be 'Auto' or a percentage between 1% and 100%.",
     ],
     [{ memory: { size: "0" } }, "spec.memory.size: must be greater than 0"],
     [{ memory: { size: "-1Gi" } }, "spec.memory.size: must be greater than 0"],
@@ -79,16 +79,7 @@ describe("a VirtualMachine is refused with", () => {
       { runPolicy: "Sometimes" },
       'spec.runPolicy: Invalid option: expected one of "AlwaysOn"|"AlwaysOff"|"Manual"|"AlwaysOnUnlessStoppedManually"',
     ],
-    [{ osType: "Windows" }, 'spec.osType: must be "Generic": others are not supported yet'],
-    [{ bootloader: "EFI" }, 'spec.bootloader: must be "BIOS": others are not supported yet'],
-    [
-      { enableParavirtualization: false },
-      "spec.enableParavirtualization: must be true: others are not supported yet",
-    ],
-    [
-      { disruptions: { restartApprovalMode: "Automatic" } },
-      'spec.disruptions.restartApprovalMode: must be "Manual": others are not supported yet',
-    ],
+    [{ gpus: [{ gpuClassName: "big" }] }, "spec.gpus: a GPU is not supported yet"],
     [
       { terminationGracePeriodSeconds: -1 },
       "spec.terminationGracePeriodSeconds: Too small: expected number to be >=0",

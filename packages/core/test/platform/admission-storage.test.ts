@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { blankDisk, diskOfImage, extents, IMAGE_URL, imageManifest } from "../support/manifests.ts";
+import { blankDisk, diskOfImage, extents, IMAGE_URL } from "../support/manifests.ts";
 import { World } from "../support/world.ts";
 
 const API = "virtualization.deckhouse.io/v1alpha2";
@@ -68,7 +68,10 @@ describe("a VirtualDisk is refused with", () => {
       "http.checksum.md5: must be 32 hexadecimal digits",
     ],
     [{ type: "HTTP", http: { ...HTTP, caBundle: "-----BEGIN" } }, "http.caBundle: Invalid base64"],
-    [{ type: "Upload" }, 'type: Invalid option: expected one of "HTTP"|"ObjectRef"'],
+    [
+      { type: "Ftp" },
+      'type: Invalid option: expected one of "HTTP"|"ContainerImage"|"ObjectRef"|"Upload"',
+    ],
   ])("the source %j", async (dataSource, message) => {
     expect(await refusal(disk({ dataSource }))).toContain(`: spec.dataSource.${message}`);
   });
@@ -101,12 +104,6 @@ describe.each(["VirtualImage", "ClusterVirtualImage"])("a %s is refused with", (
     );
   });
 
-  it("another image as its source", async () => {
-    expect(await refusal(image(kind, { dataSource: { type: "ObjectRef", objectRef: REF } }))).toBe(
-      `${kind} "${name}" is invalid: spec.dataSource.type: an image of another image is not supported yet: use type HTTP`,
-    );
-  });
-
   it("another source once it is Ready", async () => {
     await using world = await World.open();
     world.images.serve(IMAGE_URL, { extents: extents() });
@@ -119,12 +116,4 @@ describe.each(["VirtualImage", "ClusterVirtualImage"])("a %s is refused with", (
       `${kind} "${name}" is invalid: spec.dataSource: data source cannot be changed if the ${kind} has already been provisioned: delete it and create it anew`,
     );
   });
-});
-
-it("refuses images on a persistent volume", async () => {
-  const manifest = imageManifest("i") as { spec: object };
-  const spec = { ...manifest.spec, storage: "PersistentVolumeClaim" };
-  expect(await refusal({ ...manifest, spec })).toBe(
-    'VirtualImage "i" is invalid: spec.storage: must be "ContainerRegistry": images on a persistent volume are not supported yet',
-  );
 });

@@ -1,0 +1,33 @@
+import * as z from "zod";
+import { phaseColumn } from "./columns.ts";
+import type { KindDefinition } from "./kind.ts";
+import type { Resource } from "./meta.ts";
+
+/** Keeps the resources of one project together. Source: Kubernetes `core/v1` `Namespace`. */
+export interface Namespace extends Resource {
+  readonly kind: "Namespace";
+  readonly spec: Readonly<Record<string, never>>;
+  readonly status?: NamespaceStatus;
+}
+
+/** What a user writes of a {@link Namespace}. */
+export interface NamespaceInput {
+  readonly spec?: Readonly<Record<string, never>> | undefined;
+}
+
+/** What is known about a {@link Namespace}. */
+export interface NamespaceStatus {
+  readonly phase: "Active" | "Terminating";
+}
+
+/** The kind {@link Namespace}. */
+export const NAMESPACE: KindDefinition<Namespace, NamespaceInput> = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  shortNames: ["ns"],
+  namespaced: false,
+  maxNameLength: 63,
+  schema: z.strictObject({ spec: z.strictObject({}).default({}) }),
+  columns: [phaseColumn("Status")],
+};

@@ -1,0 +1,204 @@
+import type { DataSource } from "./data-source.ts";
+import type { AdmissionIssue } from "./kind.ts";
+import type { Kind, Kinds } from "./kinds.ts";
+
+/** A wish that the schema takes and that nothing fulfils yet. Whoever fulfils it deletes the row. */
+interface NotYet<R> {
+  readonly field: string;
+  /** What is not supported, for the message. */
+  readonly what: string;
+  /** True when the resource has the wish. */
+  readonly wished: (resource: R) => boolean;
+}
+
+function wholeKind(what: string): readonly NotYet<unknown>[] {
+  return [{ field: "kind", what, wished: () => true }];
+}
+
+function sources(
+  types: readonly DataSource["type"][],
+): readonly NotYet<{ readonly spec: { readonly dataSource?: DataSource } }>[] {
+  return types.map((type) => ({
+    field: "spec.dataSource.type",
+    what: `a data source of type ${type}`,
+    wished: ({ spec }) => spec.dataSource?.type === type,
+  }));
+}
+
+const streebog: NotYet<{ readonly spec: { readonly dataSource?: DataSource } }> = {
+  field: "spec.dataSource",
+  what: "a Streebog checksum",
+  wished: ({ spec: { dataSource } }) => {
+    const checksums = [dataSource?.http?.checksum, dataSource?.upload?.checksum];
+    return checksums.some(
+      (sum) => sum?.streebog256 !== undefined || sum?.streebog512 !== undefined,
+    );
+  },
+};
+
+const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
+  ClusterVirtualImage: [...sources(["ContainerImage", "ObjectRef", "Upload"]), streebog],
+  Namespace: wholeKind("a Namespace of its own"),
+  Node: [
+    {
+      field: "spec.unschedulable",
+      what: "keeping VMs away from a node",
+      wished: ({ spec }) => spec.unschedulable === true,
+    },
+    { field: "spec.taints", what: "a taint", wished: ({ spec }) => spec.taints !== undefined },
+  ],
+  StorageClass: [
+    {
+      field: "volumeBindingMode",
+      what: "WaitForFirstConsumer",
+      wished: (storageClass) => storageClass.volumeBindingMode === "WaitForFirstConsumer",
+    },
+    {
+      field: "reclaimPolicy",
+      what: "Retain",
+      wished: (storageClass) => storageClass.reclaimPolicy === "Retain",
+    },
+    {
+      field: "parameters",
+      what: "a parameter for the storage",
+      wished: ({ parameters }) => parameters !== undefined,
+    },
+  ],
+  VirtualDisk: [
+    ...sources(["ContainerImage", "Upload"]),
+    {
+      field: "spec.dataSource.objectRef.kind",
+      what: "a disk of a VirtualDiskSnapshot",
+      wished: ({ spec }) => spec.dataSource?.objectRef?.kind === "VirtualDiskSnapshot",
+    },
+    streebog,
+  ],
+  VirtualDiskSnapshot: wholeKind("a VirtualDiskSnapshot"),
+  VirtualImage: [
+    {
+      field: "spec.storage",
+      what: "an image on a persistent volume",
+      wished: ({ spec }) => spec.storage === "PersistentVolumeClaim",
+    },
+    ...sources(["ContainerImage", "ObjectRef", "Upload"]),
+    streebog,
+  ],
+  VirtualMachine: [
+    {
+      field: "spec.blockDeviceRefs",
+      what: "attaching an image",
+      wished: ({ spec }) => spec.blockDeviceRefs.some(({ kind }) => kind !== "VirtualDisk"),
+    },
+    {
+      field: "spec.blockDeviceRefs",
+      what: "bootOrder",
+      wished: ({ spec }) => spec.blockDeviceRefs.some(({ bootOrder }) => bootOrder !== undefined),
+    },
+    {
+      field: "spec.provisioning.type",
+      what: "SysprepRef",
+      wished: ({ spec }) => spec.provisioning?.type === "SysprepRef",
+    },
+    {
+      field: "spec.networks",
+      what: "a network besides Main",
+      wished: ({ spec }) => spec.networks?.every(({ type }) => type === "Main") === false,
+    },
+    {
+      field: "spec.networks",
+      what: "a VM without networks",
+      wished: ({ spec }) => spec.networks?.length === 0,
+    },
+    {
+      field: "spec.networks",
+      what: "a MAC address of one's own",
+      wished: ({ spec }) =>
+        spec.networks?.some((network) => network.virtualMachineMACAddressName !== undefined) ===
+        true,
+    },
+    {
+      field: "spec.affinity",
+      what: "affinity",
+      wished: ({ spec }) => spec.affinity !== undefined,
+    },
+    {
+      field: "spec.tolerations",
+      what: "a toleration",
+      wished: ({ spec }) => spec.tolerations !== undefined,
+    },
+    {
+      field: "spec.topologySpreadConstraints",
+      what: "spreading",
+      wished: ({ spec }) => spec.topologySpreadConstraints !== undefined,
+    },
+    {
+      field: "spec.priorityClassName",
+      what: "a priority class",
+      wished: ({ spec }) => spec.priorityClassName !== undefined,
+    },
+    {
+      field: "spec.enableParavirtualization",
+      what: "a VM without paravirtualization",
+      wished: ({ spec }) => !spec.enableParavirtualization,
+    },
+    {
+      field: "spec.osType",
+      what: "an osType other than Generic",
+      wished: ({ spec }) => spec.osType !== "Generic",
+    },
+    {
+      field: "spec.bootloader",
+      what: "a bootloader other than BIOS",
+      wished: ({ spec }) => spec.bootloader !== "BIOS",
+    },
+    {
+      field: "spec.disruptions.restartApprovalMode",
+      what: "Automatic",
+      wished: ({ spec }) => spec.disruptions.restartApprovalMode === "Automatic",
+    },
+    {
+      field: "spec.cpu.coreFraction",
+      what: "Auto",
+      wished: ({ spec }) => spec.cpu.coreFraction === "Auto",
+    },
+    {
+      field: "spec.usbDevices",
+      what: "a USB device",
+      wished: ({ spec }) => (spec.usbDevices?.length ?? 0) > 0,
+    },
+    { field: "spec.gpus", what: "a GPU", wished: ({ spec }) => (spec.gpus?.length ?? 0) > 0 },
+  ],
+  VirtualMachineBlockDeviceAttachment: wholeKind("a VirtualMachineBlockDeviceAttachment"),
+  VirtualMachineClass: [
+    {
+      field: "spec.cpu.type",
+      what: "Discovery",
+      wished: ({ spec }) => spec.cpu.type === "Discovery",
+    },
+    {
+      field: "spec.tolerations",
+      what: "a toleration",
+      wished: ({ spec }) => spec.tolerations !== undefined,
+    },
+    {
+      field: "spec.sizingPolicies",
+      what: "a sizing policy",
+      wished: ({ spec }) => (spec.sizingPolicies?.length ?? 0) > 0,
+    },
+  ],
+  VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
+  VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
+  VirtualMachineOperation: wholeKind("a VirtualMachineOperation"),
+  VirtualMachinePool: wholeKind("a VirtualMachinePool"),
+  VirtualMachineSnapshot: wholeKind("a VirtualMachineSnapshot"),
+  VirtualMachineSnapshotOperation: wholeKind("a VirtualMachineSnapshotOperation"),
+  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass"),
+};
+
+/** Wishes of a resource that would have no effect, so that they are refused. */
+export function unfulfilled<K extends Kind>(kind: K, resource: Kinds[K]): AdmissionIssue[] {
+  const rows: readonly NotYet<Kinds[K]>[] = NOT_YET[kind] ?? [];
+  return rows.flatMap(({ field, what, wished }) =>
+    wished(resource) ? [{ field, message: `${what} is not supported yet` }] : [],
+  );
+}

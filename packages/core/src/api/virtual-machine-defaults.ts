@@ -1,0 +1,60 @@
+import type { AdmissionContext, AdmissionIssue } from "./kind.ts";
+import { DEFAULT_CLASS_ANNOTATION } from "./virtual-machine-class.ts";
+import type { NetworkRef, VirtualMachine } from "./virtual-machine.ts";
+
+/** Fills in the class, the core fraction and the ids of networks. Source: DVP, defaults of VirtualMachine. */
+export async function setVirtualMachineDefaults(
+  next: VirtualMachine,
+  context: AdmissionContext<VirtualMachine>,
+): Promise<VirtualMachine | readonly AdmissionIssue[]> {
+  const { spec } = next;
+  const before = context.previous?.spec;
+  const virtualMachineClassName =
+    spec.virtualMachineClassName ||
+    before?.virtualMachineClassName ||
+    (await defaultClass(context));
+  if (virtualMachineClassName === undefined) {
+    return [
+      {
+        field: "spec.virtualMachineClassName",
+        message: `spec.virtualMachineClassName is empty and no default VirtualMachineClass is configured; set spec.virtualMachineClassName explicitly or mark one VirtualMachineClass as default with the "${DEFAULT_CLASS_ANNOTATION}" annotation set to "true"`,
+      },
+    ];
+  }
+  return {
+    ...next,
+    spec: {
+      ...spec,
+      virtualMachineClassName,
+      cpu: { ...spec.cpu, coreFraction: spec.cpu.coreFraction || "100%" },
+      ...(spec.networks && { networks: numbered(spec.networks, before?.networks) }),
+    },
+  };
+}
+
+async function defaultClass(
+  context: AdmissionContext<VirtualMachine>,
+): Promise<string | undefined> {
+  const classes = await context.list("VirtualMachineClass");
+  return classes.find(({ metadata }) => metadata.annotations?.[DEFAULT_CLASS_ANNOTATION] === "true")
+    ?.metadata.name;
+}
+
+/** Interfaces keep the ids that they have; new ones get the next. */
+function numbered(
+  networks: readonly NetworkRef[],
+  before: readonly NetworkRef[] = [],
+): NetworkRef[] {
+  const known = networks.map((network) => {
+    if (network.id !== undefined) return network;
+    const same = before.find(({ type, name }) => type === network.type && name === network.name);
+    const id = network.type === "Main" ? 1 : same?.id;
+    return id === undefined ? network : { ...network, id };
+  });
+  let last = Math.max(1, ...[...known, ...before].map(({ id = 1 }) => id));
+  return known.map((network) => {
+    if (network.id !== undefined) return network;
+    last += 1;
+    return { ...network, id: last };
+  });
+}
