@@ -1,3 +1,4 @@
+import type { RestoreMode } from "../api/clone-naming.ts";
 import { jsonEquals } from "../util/json.ts";
 import {
   attachedDeviceOf,
@@ -14,14 +15,13 @@ import {
   type PlannedKind,
   type PlannedObject,
   type SnapshotPlan,
-  type SnapshotPlanMode,
 } from "./snapshot-plan.ts";
 
 /** What is known when a machine is about to be made from the snapshot of another. */
 export interface CloneInputs {
   readonly content: MachineSnapshotContent;
   readonly rules: NamingRules;
-  readonly mode: SnapshotPlanMode;
+  readonly mode: RestoreMode;
   readonly existing: ExistingObjects;
 }
 

@@ -1,11 +1,7 @@
+import type { CloneNaming } from "../api/clone-naming.ts";
+
 /** How the objects of a clone are named. */
-export interface NamingRules {
-  readonly nameReplacement?: readonly {
-    readonly from: { readonly kind?: string; readonly name: string };
-    readonly to: string;
-  }[];
-  readonly customization?: { readonly namePrefix?: string; readonly nameSuffix?: string };
-}
+export type NamingRules = Pick<CloneNaming, "nameReplacement" | "customization">;
 
 /**
  * The name of the copy of an object: what the first rule says that fits its name and, where the rule has one, its kind;

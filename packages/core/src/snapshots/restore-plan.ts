@@ -1,3 +1,4 @@
+import type { RestoreMode } from "../api/clone-naming.ts";
 import { jsonEquals } from "../util/json.ts";
 import {
   attachedDeviceOf,
@@ -17,7 +18,6 @@ import {
   planOf,
   type PlannedObject,
   type SnapshotPlan,
-  type SnapshotPlanMode,
 } from "./snapshot-plan.ts";
 
 /** What is known when a machine is about to be restored. */
@@ -25,7 +25,7 @@ export interface RestoreInputs {
   readonly content: MachineSnapshotContent;
   /** `spec.keepIPAddress` of the snapshot. */
   readonly keepIPAddress: "Always" | "Never";
-  readonly mode: SnapshotPlanMode;
+  readonly mode: RestoreMode;
   readonly existing: ExistingObjects;
 }
 

@@ -1,8 +1,5 @@
 import type { KeptObject } from "./machine-snapshot-content.ts";
 
-/** How strict a restore or a clone is. */
-export type SnapshotPlanMode = "DryRun" | "Strict" | "BestEffort";
-
 /** Kinds of objects that a restore or a clone makes. */
 export type PlannedKind =
   | "Secret"
