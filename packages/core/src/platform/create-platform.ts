@@ -5,6 +5,7 @@ import type { ImageStore } from "../backend/image-store.ts";
 import { AddressController } from "../controllers/address-controller.ts";
 import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
+import { EventRecorder } from "../controllers/event-recorder.ts";
 import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
@@ -103,11 +104,20 @@ function bindParts(options: PlatformOptions): Container {
     PARTS.storages,
     () => new StorageRegistry(backends.flatMap(({ storage }) => storage ?? [])),
   );
+  parts.bind(PARTS.events, (all) => {
+    const [store, clock, logger] = [
+      all.use(PARTS.store),
+      all.use(PARTS.clock),
+      all.use(PARTS.logger),
+    ];
+    return new EventRecorder({ store, clock, logger });
+  });
   parts.bind(PARTS.context, (all) => ({
     store: all.use(PARTS.store),
     caches: all.use(PARTS.caches),
     clock: all.use(PARTS.clock),
     logger: all.use(PARTS.logger),
+    events: all.use(PARTS.events),
     fleet: all.use(PARTS.fleet),
     storages: all.use(PARTS.storages),
     imageStore: all.use(PARTS.imageStore),
@@ -118,6 +128,7 @@ function bindParts(options: PlatformOptions): Container {
       new AddressController(context),
       new ClassController(context),
       new DiskController(context),
+      all.use(PARTS.events),
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),
       new LeaseController(context),

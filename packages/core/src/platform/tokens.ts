@@ -1,5 +1,6 @@
 import type { ImageStore } from "../backend/image-store.ts";
 import type { ControllerContext, RunnableController } from "../controllers/controller-context.ts";
+import type { EventRecorder } from "../controllers/event-recorder.ts";
 import type { Fleet } from "../controllers/fleet.ts";
 import type { Caches } from "../controllers/runtime/caches.ts";
 import type { StorageRegistry } from "../controllers/storage-registry.ts";
@@ -19,6 +20,7 @@ export const PARTS: {
   readonly caches: Token<Caches>;
   readonly fleet: Token<Fleet>;
   readonly storages: Token<StorageRegistry>;
+  readonly events: Token<EventRecorder>;
   readonly context: Token<ControllerContext>;
   readonly controllers: Token<readonly RunnableController[]>;
 } = {
@@ -30,6 +32,7 @@ export const PARTS: {
   caches: token("caches"),
   fleet: token("fleet"),
   storages: token("storages"),
+  events: token("events"),
   context: token("context"),
   controllers: token("controllers"),
 };
