@@ -107,7 +107,7 @@ describe("createPlatform refuses", () => {
   });
 
   it("a storage whose volumes no hypervisor can use, before anything is opened", async () => {
-    const storage = Object.assign(new FakeStorage("disks"), {
+    const storage = Object.assign(new FakeStorage({ name: "disks" }), {
       capabilities: { blockSources: ["block"] },
     });
     const hypervisor = Object.assign(new FakeHypervisor(), {
