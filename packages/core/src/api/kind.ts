@@ -28,14 +28,14 @@ export interface AdmissionContext<R> {
   /** Ranges that addresses are given out from, in order. */
   readonly virtualMachineCIDRs: readonly string[];
   /** A resource as it is stored now. */
-  get<K extends Kind>(
+  readonly get: <K extends Kind>(
     kind: K,
     where: { readonly name: string; readonly namespace?: string },
-  ): Promise<Kinds[K] | undefined>;
+  ) => Promise<Kinds[K] | undefined>;
   /** All resources of a kind, or those of one namespace. */
-  list<K extends Kind>(kind: K, namespace?: string): Promise<readonly Kinds[K][]>;
+  readonly list: <K extends Kind>(kind: K, namespace?: string) => Promise<readonly Kinds[K][]>;
   /** Tells the user of something that is accepted and may not be what was meant. */
-  warn(message: string): void;
+  readonly warn: (message: string) => void;
 }
 
 /** Everything that the platform knows about a kind. One file of `api/` each. */
@@ -62,6 +62,11 @@ export interface KindDefinition<R extends Resource, Input = never> {
   ) => Promise<R | readonly AdmissionIssue[]>;
   /** Rules that need more than the shape; all broken ones are reported at once. */
   readonly admit?: (
+    next: R,
+    context: AdmissionContext<R>,
+  ) => readonly AdmissionIssue[] | Promise<readonly AdmissionIssue[]>;
+  /** Rules about labels and annotations; checked when these are new or changed, and nothing else may be. */
+  readonly admitMetadata?: (
     next: R,
     context: AdmissionContext<R>,
   ) => readonly AdmissionIssue[] | Promise<readonly AdmissionIssue[]>;

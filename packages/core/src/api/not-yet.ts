@@ -8,7 +8,7 @@ interface NotYet<R> {
   /** What is not supported, for the message. */
   readonly what: string;
   /** True when the resource has the wish. */
-  readonly wished: (resource: R) => boolean;
+  readonly wished: (resource: R, previous: R | undefined) => boolean;
 }
 
 function wholeKind(what: string): readonly NotYet<unknown>[] {
@@ -39,6 +39,23 @@ const streebog: NotYet<{ readonly spec: { readonly dataSource?: DataSource } }> 
 const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   ClusterVirtualImage: [...sources(["ContainerImage", "ObjectRef", "Upload"]), streebog],
   Namespace: wholeKind("a Namespace of its own"),
+  ModuleConfig: [
+    {
+      field: "spec.settings.virtualDisks",
+      what: "a setting for the storage classes of disks",
+      wished: ({ spec }) => spec.settings.virtualDisks !== undefined,
+    },
+    {
+      field: "spec.settings.virtualImages",
+      what: "a setting for the storage classes of images",
+      wished: ({ spec }) => spec.settings.virtualImages !== undefined,
+    },
+    {
+      field: "spec.settings.liveMigration",
+      what: "a limit for live migrations",
+      wished: ({ spec }) => spec.settings.liveMigration !== undefined,
+    },
+  ],
   Node: [
     {
       field: "spec.unschedulable",
@@ -72,6 +89,13 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
       wished: ({ spec }) => spec.dataSource?.objectRef?.kind === "VirtualDiskSnapshot",
     },
     streebog,
+    {
+      field: "spec.persistentVolumeClaim.size",
+      what: "growing a disk",
+      wished: ({ spec }, previous) =>
+        previous?.status?.phase === "Ready" &&
+        spec.persistentVolumeClaim?.size !== previous.spec.persistentVolumeClaim?.size,
+    },
   ],
   VirtualDiskSnapshot: wholeKind("a VirtualDiskSnapshot"),
   VirtualImage: [
@@ -180,11 +204,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
       what: "a toleration",
       wished: ({ spec }) => spec.tolerations !== undefined,
     },
-    {
-      field: "spec.sizingPolicies",
-      what: "a sizing policy",
-      wished: ({ spec }) => (spec.sizingPolicies?.length ?? 0) > 0,
-    },
   ],
   VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
   VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
@@ -196,9 +215,29 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
 };
 
 /** Wishes of a resource that would have no effect, so that they are refused. */
-export function unfulfilled<K extends Kind>(kind: K, resource: Kinds[K]): AdmissionIssue[] {
+export function unfulfilled<K extends Kind>(
+  kind: K,
+  resource: Kinds[K],
+  previous: Kinds[K] | undefined,
+): AdmissionIssue[] {
   const rows: readonly NotYet<Kinds[K]>[] = NOT_YET[kind] ?? [];
   return rows.flatMap(({ field, what, wished }) =>
-    wished(resource) ? [{ field, message: `${what} is not supported yet` }] : [],
+    wished(resource, previous) ? [{ field, message: `${what} is not supported yet` }] : [],
   );
+}
+
+/** Kinds of guides and of other systems that are known and not taken, and why. */
+const FOREIGN_KINDS: Readonly<Record<string, string>> = {
+  ClusterNetwork: "networks besides Main are not supported yet",
+  Ingress: "traffic into VMs is not the platform's to route",
+  Network: "networks besides Main are not supported yet",
+  NodeUSBDevice: "USB devices are not supported yet",
+  Service: "traffic to VMs is not the platform's to route",
+  USBDevice: "USB devices are not supported yet",
+  VirtualMachineRestore: "use a VirtualMachineOperation of type Restore",
+};
+
+/** Why a kind that somebody may well send is not taken. */
+export function whyNotTaken(kind: string): string | undefined {
+  return Object.hasOwn(FOREIGN_KINDS, kind) ? FOREIGN_KINDS[kind] : undefined;
 }

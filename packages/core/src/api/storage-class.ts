@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { jsonEquals } from "../util/json.ts";
 import { textByKey } from "./fields.ts";
 import type { Defaulted, KindDefinition } from "./kind.ts";
 import type { Resource } from "./meta.ts";
@@ -29,6 +30,9 @@ export type StorageClassInput = Defaulted<
 /** Marks, with the value `true`, the storage class of disks that name none. */
 export const DEFAULT_STORAGE_CLASS_ANNOTATION = "storageclass.kubernetes.io/is-default-class";
 
+/** Source: Kubernetes, validation of `storage.k8s.io/v1` StorageClass. */
+const IMMUTABLE = ["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"] as const;
+
 /** The kind {@link StorageClass}. */
 export const STORAGE_CLASS: KindDefinition<StorageClass, StorageClassInput> = {
   apiVersion: "storage.k8s.io/v1",
@@ -43,6 +47,13 @@ export const STORAGE_CLASS: KindDefinition<StorageClass, StorageClassInput> = {
     allowVolumeExpansion: z.boolean().exactOptional(),
     parameters: textByKey.exactOptional(),
   }),
+  admit: (next, { previous }) =>
+    previous === undefined
+      ? []
+      : IMMUTABLE.filter((field) => !jsonEquals(previous[field], next[field])).map((field) => ({
+          field,
+          message: `updates to ${field} are forbidden: create another StorageClass`,
+        })),
   nameCell: ({ metadata }) =>
     metadata.annotations?.[DEFAULT_STORAGE_CLASS_ANNOTATION] === "true"
       ? `${metadata.name} (default)`

@@ -1,12 +1,11 @@
 import * as z from "zod";
-import { jsonEquals } from "../util/json.ts";
-import { parseQuantity } from "../util/quantity.ts";
 import { conditionColumn, phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
-import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
+import { dataSourceSchema, type DataSource } from "./data-source.ts";
 import { nonEmpty, quantity } from "./fields.ts";
-import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
+import type { KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
+import { admitDisk } from "./virtual-disk-admission.ts";
 
 /** A writable block device, blank or with the content of an image. */
 export interface VirtualDisk extends Resource {
@@ -105,49 +104,6 @@ export interface VirtualDiskStatus {
   };
   readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
-}
-
-function admitDisk(
-  next: VirtualDisk,
-  { previous }: AdmissionContext<VirtualDisk>,
-): AdmissionIssue[] {
-  const issues = admitDataSource(next.spec.dataSource);
-  const size = next.spec.persistentVolumeClaim?.size;
-  const sizeField = "spec.persistentVolumeClaim.size";
-  if (next.metadata.name.includes(".")) {
-    issues.push({
-      field: "metadata.name",
-      message: "'.' is forbidden, allowed name symbols are [0-9a-zA-Z-]",
-    });
-  }
-  if (next.spec.dataSource === undefined && size === undefined) {
-    issues.push({
-      field: sizeField,
-      message: "a blank disk (no spec.dataSource) needs a size: set it, for example to 10Gi",
-    });
-  }
-  if (size !== undefined && parseQuantity(size) <= 0) {
-    issues.push({ field: sizeField, message: "virtual disk size must be greater than 0" });
-  }
-  if (previous?.status?.phase === "Ready") issues.push(...admitChangeOfReadyDisk(previous, next));
-  return issues;
-}
-
-function admitChangeOfReadyDisk(previous: VirtualDisk, next: VirtualDisk): AdmissionIssue[] {
-  const issues: AdmissionIssue[] = [];
-  if (!jsonEquals(previous.spec.dataSource, next.spec.dataSource)) {
-    issues.push({
-      field: "spec.dataSource",
-      message: "data source cannot be changed if the VirtualDisk has already been provisioned",
-    });
-  }
-  if (!jsonEquals(previous.spec.persistentVolumeClaim, next.spec.persistentVolumeClaim)) {
-    issues.push({
-      field: "spec.persistentVolumeClaim",
-      message: "size and storage class of a Ready disk cannot be changed yet: create another disk",
-    });
-  }
-  return issues;
 }
 
 /** The spec of a disk as users write it. */

@@ -1,17 +1,11 @@
 import * as z from "zod";
-import { jsonEquals } from "../util/json.ts";
 import { phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
-import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
+import { dataSourceSchema, type DataSource } from "./data-source.ts";
 import { nonEmpty } from "./fields.ts";
-import type {
-  Defaulted,
-  AdmissionContext,
-  AdmissionIssue,
-  KindDefinition,
-  PrinterColumn,
-} from "./kind.ts";
+import type { Defaulted, KindDefinition, PrinterColumn } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
+import { admitClusterVirtualImage, admitVirtualImage } from "./virtual-image-admission.ts";
 import type { TransferSpeed, UploadURLs } from "./virtual-disk.ts";
 
 /** What {@link VirtualImage} and {@link ClusterVirtualImage} report. */
@@ -106,21 +100,6 @@ const columns: readonly PrinterColumn<AnyVirtualImage>[] = [
   { name: "Registry URL", value: (image) => image.status?.target?.registryURL, wide: true },
 ];
 
-function admitImage(
-  next: AnyVirtualImage,
-  { previous }: AdmissionContext<AnyVirtualImage>,
-): AdmissionIssue[] {
-  const issues = admitDataSource(next.spec.dataSource);
-  const ready = previous?.status?.phase === "Ready";
-  if (ready && !jsonEquals(previous.spec.dataSource, next.spec.dataSource)) {
-    issues.push({
-      field: "spec.dataSource",
-      message: `data source cannot be changed if the ${next.kind} has already been provisioned: delete it and create it anew`,
-    });
-  }
-  return issues;
-}
-
 const SOURCES = [
   "ClusterVirtualImage",
   "VirtualImage",
@@ -145,7 +124,7 @@ export const VIRTUAL_IMAGE: KindDefinition<VirtualImage, VirtualImageInput> = {
       dataSource: dataSourceSchema({ from: SOURCES, namespaces: false }),
     }),
   }),
-  admit: admitImage,
+  admit: admitVirtualImage,
   columns: [
     ...columns,
     {
@@ -168,6 +147,6 @@ export const CLUSTER_VIRTUAL_IMAGE: KindDefinition<ClusterVirtualImage, ClusterV
     schema: z.strictObject({
       spec: z.strictObject({ dataSource: dataSourceSchema({ from: SOURCES, namespaces: true }) }),
     }),
-    admit: admitImage,
+    admit: admitClusterVirtualImage,
     columns,
   };

@@ -1,11 +1,12 @@
 import * as z from "zod";
-import { jsonEquals } from "../util/json.ts";
 import { phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
 import { nonEmpty, quantity } from "./fields.ts";
-import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
+import type { KindDefinition } from "./kind.ts";
 import { GROUP, type Resource, V1ALPHA2 } from "./meta.ts";
 import { type Toleration, tolerationsSchema } from "./placement-terms.ts";
+import { admitClass, admitDefaultClass } from "./virtual-machine-class-admission.ts";
+import { DEFAULT_CLASS_ANNOTATION } from "./default-class.ts";
 import type { SizingPolicy } from "./sizing-policy.ts";
 import { type LabelSelector, labelSelectorSchema } from "./selectors.ts";
 
@@ -60,55 +61,8 @@ export interface VirtualMachineClassStatus {
   readonly observedGeneration: number;
 }
 
-/** Marks, with the value `true`, the class of VMs that name none. */
-export const DEFAULT_CLASS_ANNOTATION: string = `virtualmachineclass.${GROUP}/is-default-class`;
-
 /** `apiVersion` of classes as they are stored. */
 export const V1ALPHA3: string = `${GROUP}/v1alpha3`;
-
-function admitClass(
-  next: VirtualMachineClass,
-  { previous }: AdmissionContext<VirtualMachineClass>,
-): AdmissionIssue[] {
-  const { type, model, features, discovery } = next.spec.cpu;
-  const issues: AdmissionIssue[] = [];
-  const field = "spec.cpu";
-  const refuse = (broken: boolean, message: string): void => {
-    if (broken) issues.push({ field, message });
-  };
-  const [hasModel, hasFeatures, hasDiscovery] = [
-    model !== undefined,
-    features !== undefined,
-    discovery !== undefined,
-  ];
-  switch (type) {
-    case "Host":
-    case "HostPassthrough":
-      refuse(
-        hasModel || hasFeatures || hasDiscovery,
-        "HostPassthrough and Host cannot have model, features or discovery",
-      );
-      break;
-    case "Discovery":
-      refuse(hasModel || hasFeatures, "Discovery cannot have model or features");
-      break;
-    case "Model":
-      refuse(
-        !hasModel || hasFeatures || hasDiscovery,
-        "Model requires model and cannot have features or discovery",
-      );
-      break;
-    case "Features":
-      refuse(
-        !hasFeatures || hasModel || hasDiscovery,
-        "Features requires features and cannot have model or discovery",
-      );
-  }
-  if (previous !== undefined && !jsonEquals(previous.spec.cpu, next.spec.cpu)) {
-    issues.push({ field, message: ".spec.cpu is immutable: create another class" });
-  }
-  return issues;
-}
 
 const percentage = z
   .string()
@@ -167,6 +121,7 @@ export const VIRTUAL_MACHINE_CLASS: KindDefinition<VirtualMachineClass, VirtualM
       }),
     }),
     admit: admitClass,
+    admitMetadata: admitDefaultClass,
     columns: [
       phaseColumn(),
       {

@@ -1,5 +1,6 @@
 import type { AdmissionContext, AdmissionIssue } from "./kind.ts";
-import { DEFAULT_CLASS_ANNOTATION } from "./virtual-machine-class.ts";
+import { defaultCoreFraction } from "./sizing-policy.ts";
+import { DEFAULT_CLASS_ANNOTATION, isDefaultClass } from "./default-class.ts";
 import type { NetworkRef, VirtualMachine } from "./virtual-machine.ts";
 
 /** Fills in the class, the core fraction and the ids of networks. Source: DVP, defaults of VirtualMachine. */
@@ -21,23 +22,43 @@ export async function setVirtualMachineDefaults(
       },
     ];
   }
+  const coreFraction =
+    spec.cpu.coreFraction ||
+    (await fractionOfClass(virtualMachineClassName, spec.cpu.cores, context));
+  if (typeof coreFraction !== "string") return [coreFraction];
   return {
     ...next,
     spec: {
       ...spec,
       virtualMachineClassName,
-      cpu: { ...spec.cpu, coreFraction: spec.cpu.coreFraction || "100%" },
+      cpu: { ...spec.cpu, coreFraction },
       ...(spec.networks && { networks: numbered(spec.networks, before?.networks) }),
     },
   };
+}
+
+async function fractionOfClass(
+  name: string,
+  cores: number,
+  { get }: AdmissionContext<VirtualMachine>,
+): Promise<string | AdmissionIssue> {
+  const vmClass = await get("VirtualMachineClass", { name });
+  if (vmClass === undefined) {
+    return {
+      field: "spec.virtualMachineClassName",
+      message: `failed to get VirtualMachineClass "${name}", which decides the default of spec.cpu.coreFraction: create the class first, or set spec.cpu.coreFraction`,
+    };
+  }
+  const found = defaultCoreFraction(vmClass.spec.sizingPolicies, cores);
+  if ("coreFraction" in found) return found.coreFraction;
+  return { field: "spec.cpu.coreFraction", message: found.problem };
 }
 
 async function defaultClass(
   context: AdmissionContext<VirtualMachine>,
 ): Promise<string | undefined> {
   const classes = await context.list("VirtualMachineClass");
-  return classes.find(({ metadata }) => metadata.annotations?.[DEFAULT_CLASS_ANNOTATION] === "true")
-    ?.metadata.name;
+  return classes.find(isDefaultClass)?.metadata.name;
 }
 
 /** Interfaces keep the ids that they have; new ones get the next. */

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
-import type { KindDefinition } from "./kind.ts";
-import { type Resource, V1ALPHA2 } from "./meta.ts";
+import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
+import { keyOf, type Resource, V1ALPHA2 } from "./meta.ts";
 
 /** The claim of a namespace to a MAC address. */
 export interface VirtualMachineMACAddress extends Resource {
@@ -60,6 +60,42 @@ export function macLeaseName(address: string): string {
   return `mac-${address.toLowerCase().replaceAll(":", "-")}`;
 }
 
+async function admitMacAddress(
+  next: VirtualMachineMACAddress,
+  { previous, get }: AdmissionContext<VirtualMachineMACAddress>,
+): Promise<AdmissionIssue[]> {
+  const { address } = next.spec;
+  const field = "spec.address";
+  const bound = previous?.status?.address;
+  if (bound !== undefined) {
+    if (address === previous?.spec.address || address?.toLowerCase() === bound) return [];
+    return [
+      {
+        field,
+        message: "the VirtualMachineMACAddress is in 'Bound' state -> address cannot be changed",
+      },
+    ];
+  }
+  if (address === undefined) return [];
+  if ((Number.parseInt(address.slice(0, 2), 16) & 1) === 1) {
+    return [
+      {
+        field,
+        message: `${address} is a group address: choose one with an even first byte`,
+      },
+    ];
+  }
+  const lease = await get("VirtualMachineMACAddressLease", { name: macLeaseName(address) });
+  const ref = lease?.spec.virtualMachineMACAddressRef;
+  if (lease === undefined || (ref && keyOf(ref) === keyOf(next.metadata))) return [];
+  return [
+    {
+      field,
+      message: `the VirtualMachineMACAddress cannot be created: the specified MAC address ${address} has already been allocated and has not been released`,
+    },
+  ];
+}
+
 /** The kind {@link VirtualMachineMACAddress}. */
 export const VIRTUAL_MACHINE_MAC_ADDRESS: KindDefinition<
   VirtualMachineMACAddress,
@@ -80,10 +116,13 @@ export const VIRTUAL_MACHINE_MAC_ADDRESS: KindDefinition<
             /^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$/,
             'must be a MAC address such as "02:00:0a:42:0a:02"',
           )
+          // One spelling, so that it can be compared.
+          .transform((address) => address.toLowerCase().replaceAll("-", ":"))
           .exactOptional(),
       })
       .default({}),
   }),
+  admit: admitMacAddress,
   columns: [
     { name: "Address", value: ({ status }) => status?.address },
     phaseColumn("Status"),

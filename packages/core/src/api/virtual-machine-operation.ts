@@ -13,7 +13,7 @@ import type { Condition } from "./conditions.ts";
 import { nonEmpty, textByKey } from "./fields.ts";
 import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
-import type { OperationType } from "./operation-supersede.ts";
+import { operationMustWait, type OperationType, supersedes } from "./operation-supersede.ts";
 
 /** Something that is done to a VM once. */
 export interface VirtualMachineOperation extends Resource {
@@ -51,10 +51,10 @@ export interface VirtualMachineOperationStatus {
 }
 
 /** Source: the DVP custom resource definitions, rules on `spec` of VirtualMachineOperation. */
-function admitOperation(
-  { spec }: VirtualMachineOperation,
-  { previous }: AdmissionContext<VirtualMachineOperation>,
-): AdmissionIssue[] {
+async function admitOperation(
+  { spec, metadata }: VirtualMachineOperation,
+  { previous, list }: AdmissionContext<VirtualMachineOperation>,
+): Promise<AdmissionIssue[]> {
   const { type, force, restore, clone, migrate } = spec;
   const rules: readonly (readonly [boolean, string])[] = [
     [previous !== undefined && !jsonEquals(previous.spec, spec), ".spec is immutable"],
@@ -69,7 +69,22 @@ function admitOperation(
   const broken = rules.flatMap(([isBroken, message]) =>
     isBroken ? [{ field: "spec", message }] : [],
   );
-  return clone ? [...broken, ...admitCloneNaming(clone, "spec.clone")] : broken;
+  const naming = clone ? admitCloneNaming(clone, "spec.clone") : [];
+  const issues = [...broken, ...naming];
+  if (previous !== undefined || issues.length > 0) return issues;
+  const earlier = await list("VirtualMachineOperation", metadata.namespace);
+  const obstacle = earlier.find(
+    (operation) =>
+      operation.spec.virtualMachineName === spec.virtualMachineName &&
+      isUnfinished(operation) &&
+      !supersedes(spec, operation.spec),
+  );
+  if (obstacle === undefined) return [];
+  return [{ field: "spec", message: operationMustWait(obstacle.metadata.name) }];
+}
+
+function isUnfinished({ status }: VirtualMachineOperation): boolean {
+  return ["Pending", "InProgress"].includes(status?.phase ?? "Pending");
 }
 
 /** The kind {@link VirtualMachineOperation}. */

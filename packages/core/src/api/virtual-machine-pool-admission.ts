@@ -1,9 +1,11 @@
+import { parseDuration } from "../util/duration.ts";
 import type { AdmissionIssue } from "./kind.ts";
-import type { VirtualMachinePool } from "./virtual-machine-pool.ts";
+import { admitDiskSpec } from "./virtual-disk-admission.ts";
+import { admitVirtualMachineSpec } from "./virtual-machine-admission.ts";
+import type { VirtualDiskTemplate, VirtualMachinePool } from "./virtual-machine-pool.ts";
 
-/** The broken rules of a pool. */
+/** The broken rules of a pool. Source: the DVP custom resource definitions, rules of VirtualMachinePool. */
 export function admitPool({ spec }: VirtualMachinePool): AdmissionIssue[] {
-  const issues: AdmissionIssue[] = [];
   const { virtualDiskTemplates: templates, virtualMachineTemplate } = spec;
   const disks = virtualMachineTemplate.spec.blockDeviceRefs.filter(
     ({ kind }) => kind === "VirtualDisk",
@@ -26,6 +28,32 @@ export function admitPool({ spec }: VirtualMachinePool): AdmissionIssue[] {
       "The Legacy osType is not supported in a VirtualMachinePool: replicas of such a pool cannot be told apart, because provisioning is unavailable for these operating systems.",
     ],
   ];
-  for (const [broken, message] of rules) if (broken) issues.push({ field: "spec", message });
-  return issues;
+  return [
+    ...rules.flatMap(([broken, message]) => (broken ? [{ field: "spec", message }] : [])),
+    ...admitVirtualMachineSpec(virtualMachineTemplate.spec, "spec.virtualMachineTemplate.spec"),
+    ...templates.flatMap((template, index) => [
+      ...admitDiskSpec(template.spec, `spec.virtualDiskTemplates[${index}].spec`),
+      ...admitReclaim(template, `spec.virtualDiskTemplates[${index}].reclaim`),
+    ]),
+  ];
+}
+
+function admitReclaim({ reclaim }: VirtualDiskTemplate, field: string): AdmissionIssue[] {
+  if (reclaim === undefined) return [];
+  const { onScaleDown, keep, ttl } = reclaim;
+  const rules: readonly (readonly [boolean, string])[] = [
+    [
+      onScaleDown !== "Retain" && (keep !== 0 || ttl !== undefined),
+      "keep and ttl are only valid with onScaleDown: Retain",
+    ],
+    [
+      keep > 0 && ttl === undefined,
+      "keep requires ttl; without ttl free disks are never garbage-collected, so keep would have no effect",
+    ],
+    [
+      ttl !== undefined && parseDuration(ttl) === undefined,
+      `ttl ${JSON.stringify(ttl)} is no duration: write it like 30m or 1h30m`,
+    ],
+  ];
+  return rules.flatMap(([broken, message]) => (broken ? [{ field, message }] : []));
 }

@@ -2,6 +2,7 @@ import { conditionColumn, phaseColumn } from "./columns.ts";
 import type { Defaulted, KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
 import type { Affinity, Toleration, TopologySpreadConstraint } from "./placement-terms.ts";
+import { admitReservedMetadata } from "./reserved-metadata.ts";
 import { admitVirtualMachine } from "./virtual-machine-admission.ts";
 import { setVirtualMachineDefaults } from "./virtual-machine-defaults.ts";
 import { virtualMachineSchema } from "./virtual-machine-schema.ts";
@@ -155,6 +156,7 @@ export const VIRTUAL_MACHINE: KindDefinition<VirtualMachine, VirtualMachineInput
   schema: virtualMachineSchema,
   setDefaults: setVirtualMachineDefaults,
   admit: admitVirtualMachine,
+  admitMetadata: (next, { previous }) => admitReservedMetadata(next, previous),
   columns: [
     phaseColumn(),
     { name: "Uptime", value: (vm) => vm.status?.stats?.lastStartTime, type: "date" },

@@ -1,5 +1,6 @@
 import { findKind, type Kind, KINDS } from "../api/kinds.ts";
 import { MODULE_CONFIG, MODULE_CONFIG_NAME, type ModuleSettings } from "../api/module-config.ts";
+import { whyNotTaken } from "../api/not-yet.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ImageStore } from "../backend/image-store.ts";
 import { AddressController } from "../controllers/address-controller.ts";
@@ -260,10 +261,9 @@ async function applyManifests(
     const { kind } = manifest;
     const definition = typeof kind === "string" ? findKind(kind) : undefined;
     if (definition === undefined || definition.kind !== kind) {
-      const known = Object.keys(KINDS).join(", ");
       throw new PolyvisorError(
         "POLYVISOR_INVALID",
-        `manifest ${index + 1}: kind: ${kind === undefined ? "is missing" : `${JSON.stringify(kind)} is not known`}: use one of ${known}`,
+        `manifest ${index + 1}: kind: ${kindProblem(kind)}`,
       );
     }
     if (manifest["apiVersion"] === undefined) {
@@ -278,4 +278,12 @@ async function applyManifests(
   const applied: Applied<AppliedResource>[] = [];
   for (const { kind, manifest } of checked) applied.push(await client(kind).apply(manifest));
   return applied;
+}
+
+function kindProblem(kind: unknown): string {
+  if (kind === undefined) return `is missing: use one of ${Object.keys(KINDS).join(", ")}`;
+  const named = JSON.stringify(kind);
+  const reason = typeof kind === "string" ? whyNotTaken(kind) : undefined;
+  if (reason !== undefined) return `${named} is not taken: ${reason}`;
+  return `${named} is not known: use one of ${Object.keys(KINDS).join(", ")}`;
 }

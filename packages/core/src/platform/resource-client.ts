@@ -241,7 +241,10 @@ export class ResourceClient<K extends Kind> {
       metadata,
     } as unknown as Kinds[K];
     const { status: _status, metadata: _metadata, ...after } = next as Resource;
-    if (jsonEquals(before, after)) return this.#store.update(this.kind, next);
+    if (jsonEquals(before, after)) {
+      await this.#admitMetadata(next, stored, warnings);
+      return this.#store.update(this.kind, next);
+    }
     const admitted = await this.#admit(next, await this.#context(stored, warnings));
     return this.#store.update(this.kind, admitted);
   }
@@ -251,12 +254,24 @@ export class ResourceClient<K extends Kind> {
     const filled = (await this.#definition.setDefaults?.(next, context)) ?? next;
     if (Array.isArray(filled)) throw this.#refuse(next, filled as readonly AdmissionIssue[]);
     const resource = filled as Kinds[K];
+    const { admit, admitMetadata } = this.#definition;
     const issues = [
-      ...unfulfilled(this.kind, resource),
-      ...((await this.#definition.admit?.(resource, context)) ?? []),
+      ...unfulfilled(this.kind, resource, context.previous),
+      ...((await admitMetadata?.(resource, context)) ?? []),
+      ...((await admit?.(resource, context)) ?? []),
     ];
     if (issues.length > 0) throw this.#refuse(next, issues);
     return resource;
+  }
+
+  async #admitMetadata(next: Kinds[K], previous: Kinds[K], warnings: string[]): Promise<void> {
+    const { admitMetadata } = this.#definition;
+    const unchanged =
+      jsonEquals(previous.metadata.labels, next.metadata.labels) &&
+      jsonEquals(previous.metadata.annotations, next.metadata.annotations);
+    if (admitMetadata === undefined || unchanged) return;
+    const issues = await admitMetadata(next, await this.#context(previous, warnings));
+    if (issues.length > 0) throw this.#refuse(next, issues);
   }
 
   #refuse({ metadata }: Kinds[K], issues: readonly AdmissionIssue[]): PolyvisorError {

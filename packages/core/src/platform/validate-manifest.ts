@@ -53,16 +53,19 @@ export function validateManifest(
       ...(definition.namespaced && { namespace: namespace ?? DEFAULT_NAMESPACE }),
     },
     content: content.data as Readonly<Record<string, unknown>>,
-    warnings: normal.warnings,
+    warnings: [
+      ...normal.warnings,
+      ...(!definition.namespaced && namespace !== undefined
+        ? [`metadata.namespace has no effect: a ${definition.kind} belongs to no namespace`]
+        : []),
+    ],
   };
 }
 
 function checkName(
-  { maxNameLength = 253, kind, namespaced }: KindDefinition<Resource>,
-  { name, generateName, namespace }: ObjectMetaInput,
+  { maxNameLength = 253, kind }: KindDefinition<Resource>,
+  { name, generateName }: ObjectMetaInput,
 ): string[] {
-  if (!namespaced && namespace !== undefined)
-    return [`metadata.namespace: a ${kind} belongs to no namespace: leave it out`];
   if (name === undefined) return generateName === undefined ? ["metadata.name: is missing"] : [];
   if (name.length <= maxNameLength) return [];
   return [

@@ -62,7 +62,7 @@ describe("the event recorder", () => {
     world.recorder.record(machine("linux"), { ...START, type: "Warning" });
     world.recorder.record(machine("other"), START);
     const events = await world.events();
-    expect(events.map(({ count }) => count).toSorted()).toEqual([1, 1, 3]);
+    expect(events.map(({ count }) => count).toSorted((a, b) => a - b)).toEqual([1, 1, 3]);
     const counted = events.find(({ count }) => count === 3);
     expect(Date.parse(counted?.lastTimestamp ?? "")).toBeGreaterThanOrEqual(
       Date.parse(counted?.firstTimestamp ?? "") + 60_000,

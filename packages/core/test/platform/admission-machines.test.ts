@@ -59,17 +59,14 @@ describe("a VirtualMachine is refused with", () => {
       },
       'spec.blockDeviceRefs[2]: cannot specify the same block device reference more than once: VirtualDisk with name "a" has a duplicate reference',
     ],
-    [
-      { provisioning: { type: "UserData" } },
-      "spec.provisioning: type UserData needs userData and nothing else besides",
-    ],
+    [{ provisioning: { type: "UserData" } }, "spec.provisioning: UserData requires userData."],
     [
       { provisioning: { type: "UserData", ...USER_DATA, ...REF } },
-      "spec.provisioning: type UserData needs userData and nothing else besides",
+      "spec.provisioning: UserData cannot have userDataRef or sysprepRef.",
     ],
     [
       { provisioning: { type: "UserDataRef", ...USER_DATA } },
-      "spec.provisioning: type UserDataRef needs userDataRef and nothing else besides",
+      "spec.provisioning: UserDataRef requires userDataRef.; spec.provisioning: UserDataRef cannot have userData or sysprepRef.",
     ],
     [
       { provisioning: { type: "UserData", userData: "я".repeat(1025) } },
@@ -99,7 +96,7 @@ describe("a VirtualMachine is refused with", () => {
   it("all broken rules at once", async () => {
     const spec = { cpu: { cores: 17 }, provisioning: { type: "UserData" } };
     expect(await refusal(withSpec(spec))).toBe(
-      'VirtualMachine "default/linux" is invalid: spec.cpu.cores: the requested number of cores must be a multiple of 2; spec.provisioning: type UserData needs userData and nothing else besides',
+      'VirtualMachine "default/linux" is invalid: spec.cpu.cores: the requested number of cores must be a multiple of 2; spec.provisioning: UserData requires userData.',
     );
   });
 

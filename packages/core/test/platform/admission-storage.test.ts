@@ -42,7 +42,7 @@ describe("a VirtualDisk is refused with", () => {
       ),
       [
         {},
-        "spec.persistentVolumeClaim.size: a blank disk (no spec.dataSource) needs a size: set it, for example to 10Gi",
+        "spec.persistentVolumeClaim.size: if the data source is not specified, it's necessary to set spec.persistentVolumeClaim.size to create blank virtual disk",
       ],
       [
         { persistentVolumeClaim: { size: "0" } },
@@ -78,7 +78,7 @@ describe("a VirtualDisk is refused with", () => {
 
   it("a name with a dot", async () => {
     expect(await refusal(disk({ persistentVolumeClaim: { size: "1Gi" } }, "a.b"))).toBe(
-      `VirtualDisk "default/a.b" is invalid: metadata.name: '.' is forbidden, allowed name symbols are [0-9a-zA-Z-]`,
+      `VirtualDisk "default/a.b" is invalid: metadata.name: the VirtualDisk name "a.b" is invalid: '.' is forbidden, allowed name symbols are [0-9a-zA-Z-]`,
     );
   });
 
@@ -88,8 +88,8 @@ describe("a VirtualDisk is refused with", () => {
     await world.pass(10);
     await world.apply(blankDisk("d", "1Gi"));
     await world.untilPhase("VirtualDisk", "d", "Ready");
-    await expect(world.apply(diskOfImage("d", "missing", "2Gi"))).rejects.toThrow(
-      'VirtualDisk "default/d" is invalid: spec.dataSource: data source cannot be changed if the VirtualDisk has already been provisioned; spec.persistentVolumeClaim: size and storage class of a Ready disk cannot be changed yet: create another disk',
+    await expect(world.apply(diskOfImage("d", "missing", "1Gi"))).rejects.toThrow(
+      'VirtualDisk "default/d" is invalid: spec.dataSource: data source cannot be changed if the VirtualDisk has already been provisioned',
     );
     await world.platform.virtualDisks.patch("d", { metadata: { labels: { a: "b" } } });
   });
@@ -113,7 +113,9 @@ describe.each(["VirtualImage", "ClusterVirtualImage"])("a %s is refused with", (
     await world.apply(source(IMAGE_URL));
     await world.untilPhase(kind as "VirtualImage", "i", "Ready");
     await expect(world.apply(source(`${IMAGE_URL}.new`))).rejects.toThrow(
-      `${kind} "${name}" is invalid: spec.dataSource: data source cannot be changed if the ${kind} has already been provisioned: delete it and create it anew`,
+      kind === "VirtualImage"
+        ? `${kind} "${name}" is invalid: spec.dataSource: data source cannot be changed if the VirtualImage has already been provisioned: delete it and create it anew`
+        : `${kind} "${name}" is invalid: spec: ClusterVirtualImage is in a Ready state: configuration changes are not available`,
     );
   });
 });

@@ -79,10 +79,6 @@ const WRONG: Readonly<Record<string, readonly [string, ...(string | RegExp)[]]>>
     "apiVersion: v1\nkind: Secret\nmetadata: { name: Upper_Case }",
     `Secret "Upper_Case" is invalid: metadata.name: must consist of lower-case letters, digits, '-' and '.'`,
   ],
-  "a namespace for a kind that has none": [
-    "apiVersion: deckhouse.io/v1alpha1\nkind: ModuleConfig\nmetadata: { name: virtualization, namespace: x }\nspec: { settings: {} }",
-    "metadata.namespace: a ModuleConfig belongs to no namespace: leave it out",
-  ],
   "an unknown kind": [
     "apiVersion: v1\nkind: Pod\nmetadata: { name: p }",
     'manifest 2: kind: "Pod" is not known: use one of ClusterVirtualImage, Event, ModuleConfig, ',
