@@ -66,6 +66,7 @@ export const VIRTUAL_MACHINE_IP_ADDRESS: KindDefinition<
   kind: "VirtualMachineIPAddress",
   plural: "virtualmachineipaddresses",
   shortNames: ["vmip"],
+  categories: ["virtualization"],
   namespaced: true,
   schema: z.strictObject({
     spec: z.strictObject({
@@ -90,6 +91,7 @@ export const VIRTUAL_MACHINE_IP_ADDRESS_LEASE: KindDefinition<
   kind: "VirtualMachineIPAddressLease",
   plural: "virtualmachineipaddressleases",
   shortNames: ["vmipl", "vmiplease"],
+  categories: ["virtualization-cluster"],
   namespaced: false,
   schema: z.strictObject({
     spec: z
