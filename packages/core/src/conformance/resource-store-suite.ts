@@ -42,6 +42,19 @@ async function take<R>(
 
 const cases: readonly ConformanceCase<ResourceStoreFixture>[] = [
   {
+    id: "fixture/isolated",
+    title: "two instances share nothing, and a fresh one is empty",
+    requires: [],
+    async run({ store }, openAnother) {
+      await using other = await openAnother();
+      await store.create("Secret", secret("a"));
+      assert.deepEqual((await other.store.list("Secret")).items, []);
+      await other.store.create("Secret", secret("a"));
+      await other.store.delete("Secret", at("a"));
+      assert.ok(await store.get("Secret", at("a")));
+    },
+  },
+  {
     id: "create/metadata",
     title: "create() fills in the metadata, and the resource can be read",
     requires: [],

@@ -89,7 +89,14 @@ export class FakeStorage implements Storage {
       );
     }
     if (known) return known;
-    const written = source ? this.#find(source).written : [];
+    const origin = source && this.#find(source);
+    if (origin && origin.state.sizeBytes > sizeBytes) {
+      throw new PolyvisorError(
+        "POLYVISOR_INVALID",
+        `${source.type} "${source.name}" has ${origin.state.sizeBytes} bytes, and volume "${name}" has room for ${sizeBytes}`,
+      );
+    }
+    const written = origin?.written ?? [];
     const local = host !== undefined && use.accessMode === "ReadWriteOnce";
     const state: VolumeState = {
       name,
