@@ -202,6 +202,7 @@ export type {
   VolumeState,
   VolumeUse,
 } from "./backend/storage.ts";
+export type { IncomingUpload, UploadAddresses } from "./controllers/uploads.ts";
 export { createPlatform, type PlatformOptions } from "./platform/create-platform.ts";
 export type { AppliedResource, Platform } from "./platform/platform.ts";
 export type {
@@ -213,6 +214,7 @@ export type {
 } from "./platform/resource-client.ts";
 export { resourceTable, type ResourceTable } from "./platform/resource-table.ts";
 export type { VirtualMachineClient } from "./platform/virtual-machine-client.ts";
+export { uploadHandler } from "./platform/upload-handler.ts";
 export type { WaitGoal } from "./platform/wait-for.ts";
 export { memoryStore, type MemoryStoreOptions } from "./store/memory-store.ts";
 export type {

@@ -35,6 +35,12 @@ export interface VirtualDiskSnapshotStatus {
   readonly consistent?: boolean;
   /** The name under which the storage keeps the snapshot. */
   readonly volumeSnapshotName?: string;
+  /** The storage that keeps it. */
+  readonly storage?: string;
+  /** The least size of a disk that is made of it. */
+  readonly sizeBytes?: number;
+  /** The storage class of the disk. */
+  readonly storageClassName?: string;
   readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
 }

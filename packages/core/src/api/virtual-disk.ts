@@ -80,6 +80,8 @@ export interface VirtualDiskStatus {
     /** True while its guest runs with the disk. */
     readonly mounted: boolean;
   }[];
+  /** Images that are being made of the disk, as `Kind/uid`; no VM can take it meanwhile. */
+  readonly imageUsers?: readonly string[];
   /** The uid of the resource that the content was taken from. */
   readonly sourceUID?: string;
   /** Durations such as `5s`. */

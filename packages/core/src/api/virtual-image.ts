@@ -41,6 +41,8 @@ export interface ImageStatus {
     readonly registryURL?: string;
     readonly persistentVolumeClaimName?: string;
   };
+  /** The volume with the content, for the VMs that have the image as a block device. */
+  readonly volume?: { readonly storage: string; readonly name: string };
   /** ClusterVirtualImage: namespaces of the VMs that use the image. */
   readonly usedInNamespaces?: readonly string[];
   readonly conditions: readonly Condition[];

@@ -6,6 +6,7 @@ import type { EventSink } from "./event-recorder.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Caches } from "./runtime/caches.ts";
 import type { StorageRegistry } from "./storage-registry.ts";
+import type { Uploads } from "./uploads.ts";
 
 /** What every controller works with. */
 export interface ControllerContext {
@@ -19,6 +20,8 @@ export interface ControllerContext {
   readonly storages: StorageRegistry;
   /** Absent when the platform was made without one: images then stay Pending and say so. */
   readonly imageStore: ImageStore | undefined;
+  /** What users send as images and disks. */
+  readonly uploads: Uploads;
 }
 
 /** A controller as the platform runs it. */

@@ -12,7 +12,7 @@ import { timestamp } from "../util/clock.ts";
 import { isPolyvisorError, messageOf, PolyvisorError } from "../util/errors.ts";
 import { parseQuantity } from "../util/quantity.ts";
 import type { ControllerContext } from "./controller-context.ts";
-import { volumeName } from "./disk-provisioner.ts";
+import { volumeName } from "./volume-names.ts";
 import { claimDisk } from "./disk-users.ts";
 import { MemoryLedger } from "./memory-ledger.ts";
 import type { MachineParts } from "./machine-parts.ts";

@@ -41,7 +41,12 @@ export class StorageClassController implements RunnableController {
 
   async #show(storage: Storage, signal: AbortSignal): Promise<void> {
     const { store } = this.#context;
-    for (const { name, isDefault, bindingMode } of await storage.classes(signal)) {
+    for (const {
+      name,
+      isDefault,
+      bindingMode,
+      expandable,
+    } of await this.#context.storages.learnClasses(storage, signal)) {
       if (this.#seen.has(name) || (await store.get("StorageClass", { name }))) continue;
       await store.create("StorageClass", {
         apiVersion: "storage.k8s.io/v1",
@@ -53,6 +58,7 @@ export class StorageClassController implements RunnableController {
         provisioner: storage.name,
         volumeBindingMode: bindingMode,
         reclaimPolicy: "Delete",
+        allowVolumeExpansion: expandable,
       });
     }
   }

@@ -15,6 +15,7 @@ import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
 import { StorageRegistry } from "../controllers/storage-registry.ts";
+import { type UploadAddresses, Uploads } from "../controllers/uploads.ts";
 import { memoryStore } from "../store/memory-store.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import type { Clock } from "../util/clock.ts";
@@ -39,6 +40,8 @@ export interface PlatformOptions {
   readonly backends: readonly Backend[];
   /** Where images are kept. Without one, images and disks made of them stay Pending and say so. */
   readonly imageStore?: ImageStore;
+  /** Where `uploadHandler` is reached. Without it, images and disks of type Upload stay Pending and say so. */
+  readonly uploads?: UploadAddresses;
   /** Where resources are kept. Default: in memory, gone with the process. */
   readonly store?: ResourceStore;
   /** First settings; those that the store has already (ModuleConfig `virtualization`) win. */
@@ -72,6 +75,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     await startControllers(parts, disposers, ending);
     return {
       ...clients,
+      receiveUpload: (token, upload) => parts.use(PARTS.uploads).receive(token, upload),
       apply: (manifests) => applyManifests(clients.client, manifests),
       [Symbol.asyncDispose]: () => disposers[Symbol.asyncDispose](),
     };
@@ -89,6 +93,10 @@ function bindParts(options: PlatformOptions): Container {
   parts.bind(PARTS.random, () => options.random ?? systemRandom);
   parts.bind(PARTS.logger, () => options.logger ?? silentLogger);
   parts.bind(PARTS.imageStore, () => imageStore);
+  parts.bind(PARTS.uploads, (all) => {
+    const [clock, random] = [all.use(PARTS.clock), all.use(PARTS.random)];
+    return new Uploads({ clock, random, addresses: options.uploads });
+  });
   parts.bind(PARTS.caches, () => new Caches());
   parts.bind(PARTS.store, (all) => {
     const [clock, random] = [all.use(PARTS.clock), all.use(PARTS.random)];
@@ -122,6 +130,7 @@ function bindParts(options: PlatformOptions): Container {
     fleet: all.use(PARTS.fleet),
     storages: all.use(PARTS.storages),
     imageStore: all.use(PARTS.imageStore),
+    uploads: all.use(PARTS.uploads),
   }));
   parts.bind(PARTS.controllers, (all) => {
     const context = all.use(PARTS.context);
@@ -199,6 +208,7 @@ async function startControllers(
   const running: Promise<unknown>[] = [ended];
   disposers.defer(async () => {
     ending.abort();
+    parts.use(PARTS.uploads).close();
     await Promise.allSettled(running);
   });
   await synced;
@@ -207,7 +217,7 @@ async function startControllers(
   running.push(fleet.follow(signal), ...controllers.map((controller) => controller.run(signal)));
 }
 
-type Clients = Omit<Platform, "apply" | typeof Symbol.asyncDispose>;
+type Clients = Omit<Platform, "apply" | "receiveUpload" | typeof Symbol.asyncDispose>;
 
 function createClients(parts: Container): Clients {
   const { store, clock, fleet, logger } = parts.use(PARTS.context);

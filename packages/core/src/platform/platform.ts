@@ -1,4 +1,5 @@
 import type { Kind, Kinds } from "../api/kinds.ts";
+import type { IncomingUpload } from "../controllers/uploads.ts";
 import type { Applied, ResourceClient } from "./resource-client.ts";
 import type { VirtualMachineClient } from "./virtual-machine-client.ts";
 
@@ -29,6 +30,16 @@ export interface Platform extends AsyncDisposable {
 
   /** The client for a kind by its name. */
   client<K extends Kind>(kind: K): ResourceClient<K>;
+
+  /**
+   * Takes what somebody sends to the upload address of an image or a disk, and resolves when it was imported.
+   * `uploadHandler` does this for requests over HTTP.
+   *
+   * @param token The last part of the address.
+   * @throws `POLYVISOR_NOT_FOUND` when nothing waits for it (any more), `POLYVISOR_CONFLICT` when it is being sent
+   *   already, or the image store's error.
+   */
+  receiveUpload(token: string, upload: IncomingUpload): Promise<void>;
 
   /**
    * Creates or changes what manifests say: YAML with any number of documents, or objects. Nothing is written when the

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { downloadSpeed, showProgress, STAGES } from "../../src/storage/import-progress.ts";
-import { judgeUpload } from "../../src/storage/upload-window.ts";
+import { judgeUpload, makeUploadToken, uploadTokenOf } from "../../src/storage/upload-window.ts";
 
 describe("showProgress", () => {
   it.each([
@@ -30,20 +30,29 @@ it("shows the speed of an import, now and on average", () => {
   });
 });
 
-describe("judgeUpload", () => {
+describe("an upload address", () => {
+  const random = { bytes: (count: number) => Uint8Array.from({ length: count }, (_, i) => i * 40) };
+  const token = makeUploadToken(1_000, random);
+
+  it("is long, and of letters and digits", () => {
+    expect(token).toMatch(/^[A-Za-z0-9]{32}$/);
+    expect(uploadTokenOf(`https://virtualization.example.com/upload/${token}`)).toBe(token);
+    expect(uploadTokenOf("https://virtualization.example.com/other")).toBeUndefined();
+    expect(uploadTokenOf(undefined)).toBeUndefined();
+  });
+
   it.each([
-    [0, 0, { state: "open", left: 600_000 }],
-    [0, 599_999, { state: "open", left: 1 }],
+    [1_000, { state: "open", left: 600_000 }],
+    [600_999, { state: "open", left: 1 }],
     [
-      0,
-      600_000,
+      601_000,
       {
         state: "expired",
         message:
           "The image was not uploaded within 10 minutes. Recreate the VirtualImage to get another upload address.",
       },
     ],
-  ])("of an address from %d at %d", (since, now, decision) => {
-    expect(judgeUpload(since, now, "VirtualImage")).toEqual(decision);
+  ])("that was made at 1000 is at %d %j", (now, decision) => {
+    expect(judgeUpload(token, now, "VirtualImage")).toEqual(decision);
   });
 });
