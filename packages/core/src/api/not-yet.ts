@@ -15,16 +15,6 @@ function wholeKind(what: string): readonly NotYet<unknown>[] {
   return [{ field: "kind", what, wished: () => true }];
 }
 
-function sources(
-  types: readonly DataSource["type"][],
-): readonly NotYet<{ readonly spec: { readonly dataSource?: DataSource } }>[] {
-  return types.map((type) => ({
-    field: "spec.dataSource.type",
-    what: `a data source of type ${type}`,
-    wished: ({ spec }) => spec.dataSource?.type === type,
-  }));
-}
-
 const streebog: NotYet<{ readonly spec: { readonly dataSource?: DataSource } }> = {
   field: "spec.dataSource",
   what: "a Streebog checksum",
@@ -37,19 +27,9 @@ const streebog: NotYet<{ readonly spec: { readonly dataSource?: DataSource } }> 
 };
 
 const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
-  ClusterVirtualImage: [...sources(["ContainerImage", "ObjectRef", "Upload"]), streebog],
+  ClusterVirtualImage: [streebog],
   Namespace: wholeKind("a Namespace of its own"),
   ModuleConfig: [
-    {
-      field: "spec.settings.virtualDisks",
-      what: "a setting for the storage classes of disks",
-      wished: ({ spec }) => spec.settings.virtualDisks !== undefined,
-    },
-    {
-      field: "spec.settings.virtualImages",
-      what: "a setting for the storage classes of images",
-      wished: ({ spec }) => spec.settings.virtualImages !== undefined,
-    },
     {
       field: "spec.settings.liveMigration",
       what: "a limit for live migrations",
@@ -81,32 +61,9 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
       wished: ({ parameters }) => parameters !== undefined,
     },
   ],
-  VirtualDisk: [
-    ...sources(["ContainerImage", "Upload"]),
-    {
-      field: "spec.dataSource.objectRef.kind",
-      what: "a disk of a VirtualDiskSnapshot",
-      wished: ({ spec }) => spec.dataSource?.objectRef?.kind === "VirtualDiskSnapshot",
-    },
-    streebog,
-    {
-      field: "spec.persistentVolumeClaim.size",
-      what: "growing a disk",
-      wished: ({ spec }, previous) =>
-        previous?.status?.phase === "Ready" &&
-        spec.persistentVolumeClaim?.size !== previous.spec.persistentVolumeClaim?.size,
-    },
-  ],
+  VirtualDisk: [streebog],
   VirtualDiskSnapshot: wholeKind("a VirtualDiskSnapshot"),
-  VirtualImage: [
-    {
-      field: "spec.storage",
-      what: "an image on a persistent volume",
-      wished: ({ spec }) => spec.storage === "PersistentVolumeClaim",
-    },
-    ...sources(["ContainerImage", "ObjectRef", "Upload"]),
-    streebog,
-  ],
+  VirtualImage: [streebog],
   VirtualMachine: [
     {
       field: "spec.blockDeviceRefs",

@@ -1,3 +1,4 @@
+import { type Condition, findCondition } from "../api/conditions.ts";
 import type { UploadURLs } from "../api/virtual-disk.ts";
 import type { ImageStore, UploadImageSource } from "../backend/image-store.ts";
 import { judgeUpload, uploadTokenOf } from "../storage/upload-window.ts";
@@ -18,6 +19,7 @@ export type UploadState =
 interface UploadStatus {
   readonly phase: string;
   readonly imageUploadURLs?: UploadURLs;
+  readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
 }
 
@@ -41,7 +43,9 @@ export async function findUpload(
   const token = uploadTokenOf(urls?.external);
   if (urls === undefined || token === undefined) {
     if (isCurrent && status.phase === "Failed") {
-      return { state: "failed", reason: "ProvisioningFailed", message: RECREATE(kind) };
+      const { reason = "ProvisioningFailed", message = RECREATE(kind) } =
+        findCondition(status.conditions, "Ready") ?? {};
+      return { state: "failed", reason, message };
     }
     const made = uploads.makeURLs();
     if (made === undefined) return { state: "unserved", message: UNSERVED };

@@ -63,13 +63,6 @@ export async function findVolumeClass(
   };
 }
 
-type StorageSettings = {
-  readonly [Section in "virtualDisks" | "virtualImages"]?: {
-    readonly defaultStorageClassName?: string;
-    readonly allowedStorageClassSelector?: { readonly matchNames?: readonly string[] };
-  };
-};
-
 function storageClassSettings(
   { caches }: ControllerContext,
   section: "virtualDisks" | "virtualImages",
@@ -78,7 +71,7 @@ function storageClassSettings(
   readonly allowedStorageClassNames?: readonly string[];
 } {
   const { defaultStorageClassName, allowedStorageClassSelector } =
-    (currentSettings(caches) as StorageSettings)[section] ?? {};
+    currentSettings(caches)[section] ?? {};
   const allowed = allowedStorageClassSelector?.matchNames;
   return {
     ...(defaultStorageClassName !== undefined && { defaultStorageClassName }),
