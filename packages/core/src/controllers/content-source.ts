@@ -6,6 +6,7 @@ import type {
   ContainerImageSource,
   HttpImageSource,
   ImageChecksum,
+  UploadImageSource,
 } from "../backend/image-store.ts";
 import type { Storage, VolumeSource } from "../backend/storage.ts";
 import type { SourceInputs, SourceKind, SourceObject } from "../storage/data-source-decision.ts";
@@ -73,6 +74,15 @@ export function findSource(owner: SourceOwner, context: ControllerContext): Foun
     case "ObjectRef":
       return findObject(owner, identity, context);
   }
+}
+
+/** What comes in, with the digests that it must have. */
+export function checkedUpload(
+  source: UploadImageSource,
+  content: ContentSource,
+): UploadImageSource {
+  const checksum = content.type === "upload" ? content.checksum : undefined;
+  return { ...source, ...(checksum && { checksum }) };
 }
 
 /** The digests that image stores check. */

@@ -5,7 +5,7 @@ import { condition } from "../machine/machine-conditions.ts";
 import { isIsoSource, judgeDataSource } from "../storage/data-source-decision.ts";
 import { timestamp } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
-import { findSource, type FoundSource } from "./content-source.ts";
+import { checkedUpload, findSource, type FoundSource } from "./content-source.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
 import { DiskKeeper } from "./disk-keeper.ts";
 import {
@@ -21,10 +21,15 @@ import { Controller, type ReconcileResult } from "./runtime/controller.ts";
 import { Jobs } from "./runtime/jobs.ts";
 import { indexSnapshots, snapshotsBeingTakenOf } from "./snapshot-index.ts";
 import { BY_SOURCE, indexSources } from "./source-index.ts";
-import { findUpload, type UploadState } from "./upload-state.ts";
+import { endedUpload, type EndedUpload, findUpload, type UploadState } from "./upload-state.ts";
 import { findVolumeClass, type VolumeClass } from "./volume-class.ts";
 import { type FilledVolume, fillVolume, type VolumeProgress } from "./volume-filler.ts";
 import { volumeName } from "./volume-names.ts";
+
+type MadeDisk = DiskOutcome & {
+  readonly requeueAfter?: number;
+  readonly endedUpload?: EndedUpload | undefined;
+};
 
 /** Makes the volumes behind disks, lets them grow, and says who uses them. */
 export class DiskController implements RunnableController {
@@ -102,18 +107,14 @@ export class DiskController implements RunnableController {
     const disk = found && (await store.get("VirtualDisk", found.metadata));
     if (disk === undefined) return this.#stop(key);
     if (disk.metadata.deletionTimestamp !== undefined) return this.#delete(key, disk, signal);
-    switch (disk.status?.phase) {
-      case "Ready":
-      case "Resizing":
-      case "PVCLost": {
-        await this.#jobs.stop(key);
-        const outcome = await this.#keeper.look(key, disk, signal);
-        await this.#write(disk, outcome);
-        return { requeueAfter: outcome.requeueAfter ?? this.#keeper.interval };
-      }
-      default:
-        return this.#make(key, disk, signal);
+    const { phase } = disk.status ?? EMPTY_DISK;
+    if (phase !== "Ready" && phase !== "Resizing" && phase !== "PVCLost") {
+      return this.#make(key, disk, signal);
     }
+    await this.#jobs.stop(key);
+    const outcome = await this.#keeper.look(key, disk, signal);
+    await this.#write(disk, outcome);
+    return { requeueAfter: outcome.requeueAfter ?? this.#keeper.interval };
   }
 
   async #stop(key: string): Promise<void> {
@@ -157,6 +158,7 @@ export class DiskController implements RunnableController {
     const outcome = await this.#carryOut(key, kept, source, found);
     const all = [...conditions, ...outcome.conditions];
     await this.#write(kept, { ...outcome, conditions: all });
+    this.#context.uploads.settle(outcome.endedUpload);
     this.#tell(kept, outcome);
     return outcome.requeueAfter === undefined ? undefined : { requeueAfter: outcome.requeueAfter };
   }
@@ -166,7 +168,7 @@ export class DiskController implements RunnableController {
     disk: VirtualDisk,
     source: FoundSource,
     volumeClass: VolumeClass,
-  ): Promise<DiskOutcome & { readonly requeueAfter?: number }> {
+  ): Promise<MadeDisk> {
     const { imageStore, clock } = this.#context;
     const { content } = source;
     if (content === undefined) throw new TypeError(`disk ${key} is made without a source`);
@@ -201,7 +203,7 @@ export class DiskController implements RunnableController {
           storage,
           content,
           size: disk.spec.persistentVolumeClaim?.size,
-          ...(upload?.state === "coming" && { upload: upload.source }),
+          ...(upload?.state === "coming" && { upload: checkedUpload(upload.source, content) }),
           acceptIso: false,
           imageStore,
           clock,
@@ -210,10 +212,10 @@ export class DiskController implements RunnableController {
         report,
       ),
     );
-    if (upload !== undefined && job.state !== "running") {
-      this.#context.uploads.settle(token, job.state === "failed" ? job.error : undefined);
-    }
-    return judgeDiskJob(disk, job, { storageClassName, sourceUID: source.sourceUID });
+    return {
+      ...judgeDiskJob(disk, job, { storageClassName, sourceUID: source.sourceUID }),
+      ...(upload !== undefined && { endedUpload: endedUpload(token, job) }),
+    };
   }
 
   async #findUpload(key: string, disk: VirtualDisk): Promise<UploadState> {

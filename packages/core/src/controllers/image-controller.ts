@@ -6,7 +6,7 @@ import { judgeDataSource } from "../storage/data-source-decision.ts";
 import { timestamp } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
-import { findSource, type FoundSource } from "./content-source.ts";
+import { checkedUpload, findSource, type FoundSource } from "./content-source.ts";
 import { claimDiskForImage } from "./disk-users.ts";
 import { FINALIZERS, withFinalizer, withoutFinalizer } from "./finalizers.ts";
 import { ImageDeviceVolumes } from "./image-device-volumes.ts";
@@ -28,9 +28,12 @@ import { BY_SOURCE } from "./source-index.ts";
 import { findVolumeClass, type VolumeClass } from "./volume-class.ts";
 import type { VolumeProgress } from "./volume-filler.ts";
 import { imageStoreName } from "./volume-names.ts";
-import { findUpload, type UploadState } from "./upload-state.ts";
+import { endedUpload, type EndedUpload, findUpload, type UploadState } from "./upload-state.ts";
 
-type Outcome = ImageOutcome & { readonly requeueAfter?: number };
+type Outcome = ImageOutcome & {
+  readonly requeueAfter?: number;
+  readonly endedUpload?: EndedUpload | undefined;
+};
 
 /** Brings images into the image store or onto volumes and keeps them there until they are deleted. */
 export class ImageController implements RunnableController {
@@ -148,6 +151,7 @@ export class ImageController implements RunnableController {
     )) as AnyVirtualImage;
     const outcome = await this.#carryOut(key, kept, source, wanted?.found);
     await this.#write(kept, outcome, conditions);
+    this.#context.uploads.settle(outcome.endedUpload);
     this.#tell(kept, outcome);
     return outcome.requeueAfter === undefined ? undefined : { requeueAfter: outcome.requeueAfter };
   }
@@ -181,7 +185,7 @@ export class ImageController implements RunnableController {
       content: upload?.state === "received" ? storedUpload(image) : content,
       imageStore,
       clock,
-      ...(upload?.state === "coming" && { upload: upload.source }),
+      ...(upload?.state === "coming" && { upload: checkedUpload(upload.source, content) }),
       ...(volumeClass && { volumeClass }),
     };
     const token = upload?.token ?? "";
@@ -197,11 +201,11 @@ export class ImageController implements RunnableController {
       }
       return makeImage(order, abort, report);
     });
-    if (upload !== undefined && job.state !== "running") {
-      this.#context.uploads.settle(token, job.state === "failed" ? job.error : undefined);
-    }
     const outcome = judgeImageJob(image, job, source.sourceUID);
-    return source.inputs.type === "object" ? withKindOf(outcome, source) : outcome;
+    return {
+      ...(source.inputs.type === "object" ? withKindOf(outcome, source) : outcome),
+      ...(upload !== undefined && { endedUpload: endedUpload(token, job) }),
+    };
   }
 
   #findUpload(key: string, image: AnyVirtualImage): Promise<UploadState> {

@@ -3,6 +3,7 @@ import type { UploadURLs } from "../api/virtual-disk.ts";
 import type { ImageStore, UploadImageSource } from "../backend/image-store.ts";
 import { judgeUpload, uploadTokenOf } from "../storage/upload-window.ts";
 import type { Clock } from "../util/clock.ts";
+import type { JobState } from "./runtime/jobs.ts";
 import type { Uploads } from "./uploads.ts";
 
 /** How an upload stands. */
@@ -62,13 +63,28 @@ export async function findUpload(
   }
   const judged = judgeUpload(token, clock.now(), kind);
   if (judged.state === "expired") {
-    uploads.settle(token);
+    uploads.settle({ token });
     const message = begun ? `The upload was interrupted. ${RECREATE(kind)}` : judged.message;
     const reason = begun ? "ProvisioningFailed" : "WaitForUserUploadTimeout";
     return { state: "failed", reason, message };
   }
   uploads.open(token, notify);
   return { state: "waiting", urls, left: judged.left };
+}
+
+/** An upload that was imported, or could not be. */
+export interface EndedUpload {
+  readonly token: string;
+  readonly error?: unknown;
+}
+
+/** The upload of a job that has ended. Who has sent it is told when the status says so as well. */
+export function endedUpload(
+  token: string,
+  job: JobState<unknown, unknown>,
+): EndedUpload | undefined {
+  if (job.state === "running") return undefined;
+  return job.state === "failed" ? { token, error: job.error } : { token };
 }
 
 const UNSERVED =

@@ -64,7 +64,9 @@ export class Uploads {
   }
 
   /** Lets nothing come in any more, and says to who has sent something how it went. */
-  settle(token: string, error?: unknown): void {
+  settle(ended: { readonly token: string; readonly error?: unknown } | undefined): void {
+    if (ended === undefined) return;
+    const { token, error } = ended;
     this.#open.delete(token);
     const pending = this.#pending.get(token);
     this.#pending.delete(token);
@@ -102,7 +104,7 @@ export class Uploads {
       "POLYVISOR_CLOSED",
       "the platform was closed before the upload was imported: send it again when the platform runs",
     );
-    for (const token of [...this.#pending.keys()]) this.settle(token, closed);
+    for (const token of this.#pending.keys()) this.settle({ token, error: closed });
     this.#open.clear();
   }
 }

@@ -8,7 +8,7 @@ import type { SparseStream } from "../backend/sparse-stream.ts";
 import type { Storage, VolumeSpec, VolumeState } from "../backend/storage.ts";
 import { isoMessage } from "../storage/data-source-decision.ts";
 import { planSize } from "../storage/disk-size.ts";
-import { STAGES } from "../storage/import-progress.ts";
+import type { STAGES } from "../storage/import-progress.ts";
 import { type Clock, timeLimit } from "../util/clock.ts";
 import { messageOf, PolyvisorError } from "../util/errors.ts";
 import { throttled } from "../util/throttle.ts";
