@@ -70,6 +70,8 @@ export interface KindDefinition<R extends Resource, Input = never> {
     next: R,
     context: AdmissionContext<R>,
   ) => readonly AdmissionIssue[] | Promise<readonly AdmissionIssue[]>;
+  /** Why a resource cannot be deleted; `undefined` when it can. */
+  readonly admitDeletion?: (resource: R) => string | undefined;
   /** Columns after NAME; AGE is added at the end. */
   readonly columns: readonly PrinterColumn<R>[];
   /** The cell under NAME, where it is more than the name. */

@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { phaseColumn } from "./columns.ts";
+import type { Condition } from "./conditions.ts";
 import type { KindDefinition } from "./kind.ts";
-import type { Resource } from "./meta.ts";
+import { DEFAULT_NAMESPACE, GROUP, type Resource } from "./meta.ts";
 
 /** Keeps the resources of one project together. Source: Kubernetes `core/v1` `Namespace`. */
 export interface Namespace extends Resource {
@@ -18,9 +19,14 @@ export interface NamespaceInput {
 /** What is known about a {@link Namespace}. */
 export interface NamespaceStatus {
   readonly phase: "Active" | "Terminating";
+  /** What holds up a deletion. */
+  readonly conditions: readonly Condition[];
 }
 
-/** The kind {@link Namespace}. */
+/** Keeps a namespace until everything in it is gone. */
+export const NAMESPACE_FINALIZER: string = `${GROUP}/namespace-cleanup`;
+
+/** The kind {@link Namespace}. Namespaces come into being with the first resource that names them. */
 export const NAMESPACE: KindDefinition<Namespace, NamespaceInput> = {
   apiVersion: "v1",
   kind: "Namespace",
@@ -29,5 +35,7 @@ export const NAMESPACE: KindDefinition<Namespace, NamespaceInput> = {
   namespaced: false,
   maxNameLength: 63,
   schema: z.strictObject({ spec: z.strictObject({}).default({}) }),
+  admitDeletion: ({ metadata: { name } }) =>
+    name === DEFAULT_NAMESPACE ? "the default namespace cannot be deleted" : undefined,
   columns: [phaseColumn("Status")],
 };

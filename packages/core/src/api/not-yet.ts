@@ -28,7 +28,6 @@ const streebog: NotYet<{ readonly spec: { readonly dataSource?: DataSource } }> 
 
 const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   ClusterVirtualImage: [streebog],
-  Namespace: wholeKind("a Namespace of its own"),
   ModuleConfig: [
     {
       field: "spec.settings.liveMigration",

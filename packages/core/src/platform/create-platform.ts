@@ -1,4 +1,5 @@
 import { findKind, type Kind, KINDS } from "../api/kinds.ts";
+import { DEFAULT_NAMESPACE } from "../api/meta.ts";
 import { MODULE_CONFIG, MODULE_CONFIG_NAME, type ModuleSettings } from "../api/module-config.ts";
 import { whyNotTaken } from "../api/not-yet.ts";
 import type { Backend } from "../backend/backend.ts";
@@ -11,6 +12,7 @@ import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
 import { MachineController } from "../controllers/machine-controller.ts";
+import { NamespaceController } from "../controllers/namespace-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
@@ -26,6 +28,7 @@ import { type Logger, silentLogger } from "../util/logger.ts";
 import type { RandomSource } from "../util/random-source.ts";
 import { systemClock, systemRandom } from "../util/system.ts";
 import { Container } from "./container.ts";
+import { ensureNamespace } from "./ensure-namespace.ts";
 import type { AppliedResource, Platform } from "./platform.ts";
 import { createPredefinedClasses } from "./predefined-classes.ts";
 import { readManifests } from "./read-manifests.ts";
@@ -72,6 +75,7 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     const clients = createClients(parts);
     await createSettings(clients.client("ModuleConfig"), options.settings ?? {});
     await createPredefinedClasses(store);
+    await ensureNamespace(store, DEFAULT_NAMESPACE);
     await startControllers(parts, disposers, ending);
     return {
       ...clients,
@@ -143,6 +147,7 @@ function bindParts(options: PlatformOptions): Container {
       new ImageController("VirtualImage", context),
       new LeaseController(context),
       new MachineController(context),
+      new NamespaceController(context),
       new NodeController(context),
       new StorageClassController(context),
     ];

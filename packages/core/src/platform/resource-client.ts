@@ -17,6 +17,7 @@ import { isPolyvisorError, PolyvisorError } from "../util/errors.ts";
 import { isPlainObject, jsonEquals, mergePatch } from "../util/json.ts";
 import type { Logger } from "../util/logger.ts";
 import { randomNameSuffix, type RandomSource } from "../util/random-source.ts";
+import { ensureNamespace } from "./ensure-namespace.ts";
 import { refuse, validateManifest, type ValidManifest } from "./validate-manifest.ts";
 import { type WaitGoal, waitForResource } from "./wait-for.ts";
 
@@ -159,8 +160,15 @@ export class ResourceClient<K extends Kind> {
     }
   }
 
-  /** Asks for deletion; {@link waitFor} with `deleted` tells when it is done. @throws `POLYVISOR_NOT_FOUND`. */
-  delete(name: string, options: NamespaceOptions = {}): Promise<void> {
+  /**
+   * Asks for deletion; {@link waitFor} with `deleted` tells when it is done.
+   *
+   * @throws `POLYVISOR_NOT_FOUND`, `POLYVISOR_REFUSED` for what cannot be deleted.
+   */
+  async delete(name: string, options: NamespaceOptions = {}): Promise<void> {
+    const { admitDeletion } = this.#definition;
+    const reason = admitDeletion?.(await this.get(name, options));
+    if (reason !== undefined) throw new PolyvisorError("POLYVISOR_REFUSED", reason);
     return this.#store.delete(this.kind, this.#name(name, options));
   }
 
@@ -223,6 +231,7 @@ export class ResourceClient<K extends Kind> {
     };
     const context = await this.#context(undefined, warnings);
     const admitted = await this.#admit(resource as unknown as Kinds[K], context);
+    if (namespace !== undefined) await ensureNamespace(this.#store, namespace);
     return this.#store.create(this.kind, admitted as unknown as NewResource<Kinds[K]>);
   }
 

@@ -9,7 +9,7 @@ import { World } from "./world.ts";
 export async function answer(manifest: object, prepare: readonly object[] = []): Promise<string> {
   await using world = await World.open();
   for (const resource of prepare) await put(world, resource);
-  return ask(world, manifest);
+  return await ask(world, manifest);
 }
 
 /** What a platform says to a change of a resource; `status` is what is known about it before. */
@@ -20,7 +20,7 @@ export async function answerToChange(
 ): Promise<string> {
   await using world = await World.open();
   await put(world, before, status);
-  return ask(world, after);
+  return await ask(world, after);
 }
 
 function ask(world: World, manifest: object): Promise<string> {
