@@ -1,4 +1,5 @@
 import { PolyvisorError } from "@polyvisor/core";
+import { ClusterHypervisor } from "./cluster/cluster-hypervisor.ts";
 import type { ClusterControls, DataCenter } from "./data-center.ts";
 import type { DataCenterOptions } from "./data-center-options.ts";
 import { EventLog } from "./event-log.ts";
@@ -51,6 +52,7 @@ class Center implements DataCenter {
   readonly #migrations: Migrations;
   readonly #reachability: Reachability;
   readonly #images: SimulatedImageStore;
+  readonly #cluster: ClusterHypervisor | undefined;
   readonly #start: number;
 
   constructor(options: DataCenterOptions) {
@@ -100,34 +102,47 @@ class Center implements DataCenter {
     });
     this.#migrations = new Migrations({ clock, engine, network });
     const migrations = this.#migrations;
-    const patience = { lost: 5_000, back: 1_000 };
+    // A cluster gives its hosts more time than we do.
+    const patience = delegated ? { lost: 40_000, back: 5_000 } : { lost: 5_000, back: 1_000 };
     const reachability = new Reachability({
-      from: "manager",
+      from: delegated ? "cluster" : "manager",
       clock,
       network,
       hosts: hosts.values(),
       patience,
     });
     this.#reachability = reachability;
-    const hypervisor = new HostsHypervisor({
+    const ofHypervisor = {
       clock,
       wire,
+      network,
       hosts,
       engine,
       reachability,
       migrations,
       volumes,
-    });
+    };
+    if (delegated) this.#cluster = new ClusterHypervisor(ofHypervisor);
+    const hypervisor = this.#cluster ?? new HostsHypervisor(ofHypervisor);
     network.onChange((a, b) => this.#linkChanged(a, b));
     const backends = [{ hypervisor }, ...storages.map((storage) => ({ storage }))];
     this.parts = { backends, imageStore: this.#images, clock, random: chance.fork("platform") };
   }
 
   get cluster(): ClusterControls {
-    throw new PolyvisorError(
-      "POLYVISOR_UNSUPPORTED",
-      'the data centre has no cluster: make it with placement: "delegated"',
-    );
+    const cluster = this.#cluster;
+    if (cluster === undefined) {
+      throw new PolyvisorError(
+        "POLYVISOR_UNSUPPORTED",
+        'the data centre has no cluster: make it with placement: "delegated"',
+      );
+    }
+    const checked = (name: string): SimulatedHost => this.#found(this.#hosts, name, "host");
+    return {
+      cordon: (host) => cluster.setCordoned(checked(host).name, true),
+      uncordon: (host) => cluster.setCordoned(checked(host).name, false),
+      declareDead: (host) => cluster.declareDead(checked(host)),
+    };
   }
 
   host(name: string): ReturnType<DataCenter["host"]> {

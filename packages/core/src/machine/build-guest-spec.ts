@@ -23,13 +23,14 @@ export interface GuestParts {
 /** Puts a guest together. */
 export function buildGuestSpec(parts: GuestParts): GuestSpec {
   const { vm, incarnation, vmClass, disks, address, range, userData } = parts;
-  const { uid, name, namespace = "" } = vm.metadata;
+  const { uid, name, namespace = "", labels } = vm.metadata;
   const gateway = gatewayOf(range);
   return {
     uid,
     incarnation,
     namespace,
     name,
+    ...(labels && { labels }),
     machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
     cpu: {
       ...cpuTopology(vm.spec.cpu.cores),

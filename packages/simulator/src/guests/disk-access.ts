@@ -70,8 +70,17 @@ export class DiskAccess {
   }
 
   takeDisk(run: GuestRun, disk: GuestDisk): void {
-    if (this.#delegated) this.#volumes.find(disk.source)?.attached.add(run.host.name);
+    if (this.#delegated) this.#bring(run.host, disk);
     this.#hold(nameOf(disk), run);
+  }
+
+  /** A cluster brings a volume to a host; a local one that has no host yet gets it. */
+  #bring(host: SimulatedHost, disk: GuestDisk): void {
+    const volume = this.#volumes.find(disk.source);
+    if (volume === undefined) return;
+    volume.attached.add(host.name);
+    if (volume.local && (volume.state.hosts?.length ?? 0) !== 1)
+      volume.state = { ...volume.state, hosts: [host.name] };
   }
 
   /** A guest has ended. */

@@ -65,7 +65,7 @@ export class Migrations {
   objection(run: GuestRun, target: SimulatedHost, disks: readonly GuestDisk[]): string | undefined {
     const source = run.host;
     if (target === source) return `the guest is on host "${source.name}" already`;
-    if (this.#isUnderWay(run)) return "another migration of the guest is under way";
+    if (this.#active.has(run)) return "another migration of the guest is under way";
     if (run.power !== "running") return `the guest is ${run.power}`;
     if (!target.isReady || !this.#network.isUp(source.name, target.name))
       return `host "${source.name}" does not reach host "${target.name}"`;
@@ -113,11 +113,6 @@ export class Migrations {
   /** A host or a link has changed: migrations that cannot go on fail. */
   checkAll(): void {
     for (const active of this.#active.values()) this.#check(active);
-  }
-
-  #isUnderWay(run: GuestRun): boolean {
-    const phase = run.migration?.phase;
-    return this.#active.has(run) || phase === "pending";
   }
 
   #check(active: Active): boolean {

@@ -219,6 +219,7 @@ export class SimulatedStorage implements Storage {
     };
     const volume: SimulatedVolume = {
       storage: this.name,
+      local: storageClass.local,
       state,
       content,
       source: this.#sourceOf(name),

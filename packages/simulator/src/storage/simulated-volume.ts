@@ -4,6 +4,8 @@ import type { Content } from "./content.ts";
 /** A volume. */
 export interface SimulatedVolume {
   readonly storage: string;
+  /** True when it lies on one host. */
+  readonly local: boolean;
   state: VolumeState;
   content: Content;
   /** Where it is on its hosts, or in the cluster. */

@@ -10,7 +10,7 @@ import { type DataCenter, simulateDataCenter } from "@polyvisor/simulator";
 
 /** The two shapes of the ports. */
 export type Shape = "explicit" | "delegated";
-export const SHAPES: readonly Shape[] = ["explicit"];
+export const SHAPES: readonly Shape[] = ["explicit", "delegated"];
 
 const never = new AbortController().signal;
 const PATIENCE = 10_000;
