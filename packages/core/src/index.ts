@@ -120,6 +120,9 @@ export type {
 } from "./api/virtual-machine-snapshot.ts";
 export type {
   BlockDeviceStatus,
+  GuestDevice,
+  GuestMigration,
+  GuestOperation,
   GuestRecord,
   GuestStopReason,
   MigrationStateStatus,

@@ -28,27 +28,7 @@ const streebog: NotYet<{ readonly spec: { readonly dataSource?: DataSource } }> 
 
 const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   ClusterVirtualImage: [streebog],
-  ModuleConfig: [
-    {
-      field: "spec.settings.liveMigration",
-      what: "a limit for live migrations",
-      wished: ({ spec }) => spec.settings.liveMigration !== undefined,
-    },
-  ],
-  Node: [
-    {
-      field: "spec.unschedulable",
-      what: "keeping VMs away from a node",
-      wished: ({ spec }) => spec.unschedulable === true,
-    },
-    { field: "spec.taints", what: "a taint", wished: ({ spec }) => spec.taints !== undefined },
-  ],
   StorageClass: [
-    {
-      field: "volumeBindingMode",
-      what: "WaitForFirstConsumer",
-      wished: (storageClass) => storageClass.volumeBindingMode === "WaitForFirstConsumer",
-    },
     {
       field: "reclaimPolicy",
       what: "Retain",
@@ -64,21 +44,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   VirtualDiskSnapshot: wholeKind("a VirtualDiskSnapshot"),
   VirtualImage: [streebog],
   VirtualMachine: [
-    {
-      field: "spec.blockDeviceRefs",
-      what: "attaching an image",
-      wished: ({ spec }) => spec.blockDeviceRefs.some(({ kind }) => kind !== "VirtualDisk"),
-    },
-    {
-      field: "spec.blockDeviceRefs",
-      what: "bootOrder",
-      wished: ({ spec }) => spec.blockDeviceRefs.some(({ bootOrder }) => bootOrder !== undefined),
-    },
-    {
-      field: "spec.provisioning.type",
-      what: "SysprepRef",
-      wished: ({ spec }) => spec.provisioning?.type === "SysprepRef",
-    },
     {
       field: "spec.networks",
       what: "a network besides Main",
@@ -97,44 +62,9 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
         true,
     },
     {
-      field: "spec.affinity",
-      what: "affinity",
-      wished: ({ spec }) => spec.affinity !== undefined,
-    },
-    {
-      field: "spec.tolerations",
-      what: "a toleration",
-      wished: ({ spec }) => spec.tolerations !== undefined,
-    },
-    {
-      field: "spec.topologySpreadConstraints",
-      what: "spreading",
-      wished: ({ spec }) => spec.topologySpreadConstraints !== undefined,
-    },
-    {
       field: "spec.priorityClassName",
       what: "a priority class",
       wished: ({ spec }) => spec.priorityClassName !== undefined,
-    },
-    {
-      field: "spec.enableParavirtualization",
-      what: "a VM without paravirtualization",
-      wished: ({ spec }) => !spec.enableParavirtualization,
-    },
-    {
-      field: "spec.osType",
-      what: "an osType other than Generic",
-      wished: ({ spec }) => spec.osType !== "Generic",
-    },
-    {
-      field: "spec.bootloader",
-      what: "a bootloader other than BIOS",
-      wished: ({ spec }) => spec.bootloader !== "BIOS",
-    },
-    {
-      field: "spec.disruptions.restartApprovalMode",
-      what: "Automatic",
-      wished: ({ spec }) => spec.disruptions.restartApprovalMode === "Automatic",
     },
     {
       field: "spec.cpu.coreFraction",
@@ -149,18 +79,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
     { field: "spec.gpus", what: "a GPU", wished: ({ spec }) => (spec.gpus?.length ?? 0) > 0 },
   ],
   VirtualMachineBlockDeviceAttachment: wholeKind("a VirtualMachineBlockDeviceAttachment"),
-  VirtualMachineClass: [
-    {
-      field: "spec.cpu.type",
-      what: "Discovery",
-      wished: ({ spec }) => spec.cpu.type === "Discovery",
-    },
-    {
-      field: "spec.tolerations",
-      what: "a toleration",
-      wished: ({ spec }) => spec.tolerations !== undefined,
-    },
-  ],
   VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
   VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
   VirtualMachineOperation: wholeKind("a VirtualMachineOperation"),

@@ -15,7 +15,13 @@ import {
   type PartialDiskStatus,
   uploadOutcome,
 } from "./disk-status.ts";
-import { diskUsers, keptImageUsers, MACHINES_BY_DISK, selectedNode } from "./disk-users.ts";
+import {
+  diskUsers,
+  disksOf,
+  keptImageUsers,
+  MACHINES_BY_DISK,
+  selectedNode,
+} from "./disk-users.ts";
 import { FINALIZERS, withFinalizer, withoutFinalizer } from "./finalizers.ts";
 import { Controller, type ReconcileResult } from "./runtime/controller.ts";
 import { Jobs } from "./runtime/jobs.ts";
@@ -64,11 +70,7 @@ export class DiskController implements RunnableController {
     indexSources(caches);
     indexSnapshots(caches);
     const disks = caches.of("VirtualDisk");
-    caches
-      .of("VirtualMachine")
-      .addIndex(MACHINES_BY_DISK, (vm) =>
-        vm.spec.blockDeviceRefs.map(({ name }) => `${vm.metadata.namespace}/${name}`),
-      );
+    caches.of("VirtualMachine").addIndex(MACHINES_BY_DISK, disksOf);
     const enqueue = ({ metadata }: VirtualDisk): void => this.#controller.enqueue(keyOf(metadata));
     caches.onChange("VirtualDisk", enqueue);
     for (const kind of ["VirtualImage", "ClusterVirtualImage", "VirtualDiskSnapshot"] as const) {
@@ -92,11 +94,9 @@ export class DiskController implements RunnableController {
         for (const disk of disks.values()) if (disk.status?.phase !== "Ready") enqueue(disk);
       });
     }
-    caches.onChange("VirtualMachine", ({ metadata, spec, status }) => {
-      // A guest may have disks that its VM no longer names.
-      const attached = status?.guest?.appliedSpec?.blockDeviceRefs ?? [];
-      for (const { name } of [...spec.blockDeviceRefs, ...attached]) {
-        this.#controller.enqueue(`${metadata.namespace}/${name}`);
+    caches.of("VirtualMachine").onChange((previous, next) => {
+      for (const vm of [previous, next]) {
+        if (vm) for (const key of disksOf(vm)) this.#controller.enqueue(key);
       }
     });
   }

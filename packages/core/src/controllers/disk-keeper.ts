@@ -133,7 +133,7 @@ export class DiskKeeper {
     const holder = disk.status?.attachedToVirtualMachines?.find(({ mounted }) => mounted)?.name;
     const vm =
       holder === undefined ? undefined : caches.of("VirtualMachine").get(`${namespace}/${holder}`);
-    const guest = vm && fleet.observe(vm.metadata.uid, vm.status?.guest?.host);
+    const guest = vm && fleet.observe(vm.metadata.uid, vm.status?.guest);
     if (vm === undefined || guest?.state !== "present" || guest.guest.host === undefined) return;
     if (guest.guest.power === "stopped") return;
     const { incarnation, host, uid } = guest.guest;

@@ -1,7 +1,7 @@
 import { GROUP, keyOf } from "../api/meta.ts";
 import type { VirtualDisk, VirtualDiskStatus } from "../api/virtual-disk.ts";
 import type { AnyVirtualImage } from "../api/virtual-image.ts";
-import type { VirtualMachine } from "../api/virtual-machine.ts";
+import type { BlockDeviceRef, VirtualMachine } from "../api/virtual-machine.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import { PolyvisorError } from "../util/errors.ts";
 import type { Caches } from "./runtime/caches.ts";
@@ -18,10 +18,28 @@ export function holdsDisks(vm: VirtualMachine): boolean {
   return state !== undefined && state !== "Stopped";
 }
 
-/** True while a VM has, or may have, a guest that uses the disk. What a VM names now may differ from what its guest has. */
+/**
+ * True while a VM has, or may have, the disk: what it names now may differ from what its guest has, and what a guest had
+ * is let go of only some time after its end.
+ */
 export function holdsDisk(vm: VirtualMachine, diskName: string): boolean {
-  const refs = vm.status?.guest?.appliedSpec?.blockDeviceRefs;
-  return holdsDisks(vm) && (refs === undefined || refs.some(({ name }) => name === diskName));
+  const { appliedSpec, devices } = vm.status?.guest ?? {};
+  if (devices !== undefined)
+    return devices.some((device) => device.state !== "Waiting" && isDisk(device, diskName));
+  const refs = appliedSpec?.blockDeviceRefs;
+  return holdsDisks(vm) && (refs === undefined || refs.some((ref) => isDisk(ref, diskName)));
+}
+
+function isDisk({ kind, name }: Pick<BlockDeviceRef, "kind" | "name">, diskName: string): boolean {
+  return kind === "VirtualDisk" && name === diskName;
+}
+
+/** Keys of the disks that a VM names or has. */
+export function disksOf({ metadata, spec, status }: VirtualMachine): string[] {
+  const { appliedSpec, devices = [] } = status?.guest ?? {};
+  const refs = [...spec.blockDeviceRefs, ...(appliedSpec?.blockDeviceRefs ?? []), ...devices];
+  const names = refs.flatMap(({ kind, name }) => (kind === "VirtualDisk" ? [name] : []));
+  return [...new Set(names)].map((name) => `${metadata.namespace}/${name}`);
 }
 
 /**

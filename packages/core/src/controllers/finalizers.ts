@@ -3,10 +3,18 @@ import { GROUP } from "../api/meta.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 
 /** Finalizers with which a kind gets to clean up what it has made. Source: DVP, finalizers. */
-export const FINALIZERS: Readonly<Record<"image" | "disk" | "machine" | "address", string>> = {
+export const FINALIZERS: Readonly<
+  Record<
+    "image" | "disk" | "machine" | "machineClass" | "operation" | "attachment" | "address",
+    string
+  >
+> = {
   image: `${GROUP}/vi-cleanup`,
   disk: `${GROUP}/vd-cleanup`,
   machine: `${GROUP}/vm-cleanup`,
+  machineClass: `${GROUP}/vmclass-cleanup`,
+  operation: `${GROUP}/vmop-cleanup-by-vm`,
+  attachment: `${GROUP}/vmbda-cleanup`,
   address: `${GROUP}/vmip-cleanup`,
 };
 

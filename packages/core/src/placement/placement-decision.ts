@@ -22,8 +22,8 @@ export interface PlacementHost {
   /** With its name as `kubernetes.io/hostname`. */
   readonly labels: Readonly<Record<string, string>>;
   readonly taints: readonly Taint[];
-  /** Why it cannot give the guest the CPU of its class, such as `has no CPU feature avx2`. */
-  readonly cpuProblem?: string;
+  /** Why it cannot run the guest whatever the terms say, such as `has no CPU feature avx2`. */
+  readonly objection?: string;
   /** What has not been promised to guests. */
   readonly freeMemoryBytes: number;
   readonly freeMillicores: number;
@@ -112,7 +112,7 @@ function stateProblem(
   const taint = untoleratedTaint(host.taints, terms.tolerations, ["NoSchedule", "NoExecute"]);
   if (taint) return `has the taint ${describeTaint(taint)}, which the VM does not tolerate`;
   if (reachingDisks && !reachingDisks.includes(host.name)) return "does not reach the disks";
-  return host.cpuProblem;
+  return host.objection;
 }
 
 function nodeProblem({ terms }: PlacementInputs, host: PlacementHost): string | undefined {

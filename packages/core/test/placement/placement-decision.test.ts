@@ -68,7 +68,7 @@ describe("a host", () => {
       { taints: [{ key: "leaving", effect: "NoExecute" }] },
       "has the taint leaving:NoExecute, which the VM does not tolerate",
     ],
-    [{ cpuProblem: "has no CPU feature avx2" }, "has no CPU feature avx2"],
+    [{ objection: "has no CPU feature avx2" }, "has no CPU feature avx2"],
     [{ freeMemoryBytes: GiB }, "has 1.0 GiB of memory left, and the VM needs 2.0 GiB"],
     [{ freeMemoryBytes: -GiB }, "has 0 B of memory left, and the VM needs 2.0 GiB"],
     [{ freeMillicores: 500 }, "has 0.5 CPU cores left, and the VM needs 1"],
