@@ -41,7 +41,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
     },
   ],
   VirtualDisk: [streebog],
-  VirtualDiskSnapshot: wholeKind("a VirtualDiskSnapshot"),
   VirtualImage: [streebog],
   VirtualMachine: [
     {

@@ -28,11 +28,20 @@ export interface VirtualDiskSnapshotInput {
 /** Phases of snapshots. */
 export type SnapshotPhase = "Pending" | "InProgress" | "Ready" | "Failed" | "Terminating";
 
+/** A run of a guest whose file systems may be held at rest. */
+export interface FrozenGuest {
+  readonly uid: string;
+  readonly incarnation: number;
+  readonly host: string;
+}
+
 /** What is known about a {@link VirtualDiskSnapshot}. */
 export interface VirtualDiskSnapshotStatus {
   readonly phase: SnapshotPhase;
   /** True when nothing was being written to the disk; absent when that is not known. */
   readonly consistent?: boolean;
+  /** The guest that may be frozen for the snapshot. It is let go before the snapshot ends in any way. */
+  readonly frozenGuest?: FrozenGuest;
   /** The name under which the storage keeps the snapshot. */
   readonly volumeSnapshotName?: string;
   /** The storage that keeps it. */

@@ -5,7 +5,7 @@ import type { Condition } from "./conditions.ts";
 import { nonEmpty } from "./fields.ts";
 import type { Defaulted, KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
-import type { SnapshotPhase } from "./virtual-disk-snapshot.ts";
+import type { FrozenGuest, SnapshotPhase } from "./virtual-disk-snapshot.ts";
 
 /** A VM as it was at one moment: what was wanted of it, and the content of its disks. */
 export interface VirtualMachineSnapshot extends Resource {
@@ -33,6 +33,8 @@ export interface VirtualMachineSnapshotStatus {
   readonly phase: SnapshotPhase;
   /** True when nothing was being written to the disks; absent when that is not known. */
   readonly consistent?: boolean;
+  /** The guest that may be frozen for the snapshot. It is let go before the snapshot ends in any way. */
+  readonly frozenGuest?: FrozenGuest;
   readonly virtualDiskSnapshotNames?: readonly string[];
   /** The Secret with what was wanted of the VM and of what belongs to it. */
   readonly virtualMachineSnapshotSecretName?: string;

@@ -5,7 +5,18 @@ import type { ResourceStore } from "../store/resource-store.ts";
 /** Finalizers with which a kind gets to clean up what it has made. Source: DVP, finalizers. */
 export const FINALIZERS: Readonly<
   Record<
-    "image" | "disk" | "machine" | "machineClass" | "operation" | "attachment" | "address",
+    | "image"
+    | "disk"
+    | "machine"
+    | "machineClass"
+    | "operation"
+    | "attachment"
+    | "address"
+    | "macAddress"
+    | "diskSnapshot"
+    | "machineSnapshot"
+    | "restoration"
+    | "snapshotOperation",
     string
   >
 > = {
@@ -16,6 +27,11 @@ export const FINALIZERS: Readonly<
   operation: `${GROUP}/vmop-cleanup-by-vm`,
   attachment: `${GROUP}/vmbda-cleanup`,
   address: `${GROUP}/vmip-cleanup`,
+  macAddress: `${GROUP}/vmmac-cleanup`,
+  diskSnapshot: `${GROUP}/vdsnapshot-cleanup`,
+  machineSnapshot: `${GROUP}/vmsnapshot-cleanup`,
+  restoration: `${GROUP}/vmop-cleanup`,
+  snapshotOperation: `${GROUP}/vmsop-cleanup`,
 };
 
 /** The resource with a finalizer that is stored before anything is made that needs cleaning up. */

@@ -1,16 +1,14 @@
 import { keyOf } from "../api/meta.ts";
 import type { VirtualDiskSnapshot } from "../api/virtual-disk-snapshot.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
+import { DISK_SNAPSHOT_SOURCE } from "./disk-snapshot-source.ts";
 import type { Caches } from "./runtime/caches.ts";
-
-/** Names snapshots by their disk: an index of their cache. */
-const SNAPSHOTS_BY_DISK = "disk";
 
 /** To be called before the caches follow the store. */
 export function indexSnapshots(caches: Caches): void {
   caches
     .of("VirtualDiskSnapshot")
-    .addIndex(SNAPSHOTS_BY_DISK, ({ metadata, spec }) => [
+    .addIndex(DISK_SNAPSHOT_SOURCE, ({ metadata, spec }) => [
       `${metadata.namespace}/${spec.virtualDiskName}`,
     ]);
 }
@@ -22,6 +20,6 @@ export function snapshotsBeingTakenOf(
 ): VirtualDiskSnapshot[] {
   return caches
     .of("VirtualDiskSnapshot")
-    .findBy(SNAPSHOTS_BY_DISK, keyOf(metadata))
+    .findBy(DISK_SNAPSHOT_SOURCE, keyOf(metadata))
     .filter(({ status }) => status?.phase === "InProgress");
 }

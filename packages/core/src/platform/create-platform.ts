@@ -8,6 +8,7 @@ import { AddressController } from "../controllers/address-controller.ts";
 import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
 import { EventRecorder } from "../controllers/event-recorder.ts";
+import { DiskSnapshotController } from "../controllers/disk-snapshot-controller.ts";
 import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
@@ -15,6 +16,7 @@ import { MachineController } from "../controllers/machine-controller.ts";
 import { NamespaceController } from "../controllers/namespace-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
+import { KeyedMutex } from "../controllers/runtime/keyed-mutex.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
 import { StorageRegistry } from "../controllers/storage-registry.ts";
 import { type UploadAddresses, Uploads } from "../controllers/uploads.ts";
@@ -138,10 +140,12 @@ function bindParts(options: PlatformOptions): Container {
   }));
   parts.bind(PARTS.controllers, (all) => {
     const context = all.use(PARTS.context);
+    const gate = new KeyedMutex();
     return [
       new AddressController(context),
       new ClassController(context),
       new DiskController(context),
+      new DiskSnapshotController(context, gate),
       all.use(PARTS.events),
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),

@@ -1,3 +1,4 @@
+import type { GuestAgent } from "../backend/guest-agent.ts";
 import type { GuestRef, GuestSpec } from "../backend/guest-spec.ts";
 import type {
   ByteStream,
@@ -53,8 +54,10 @@ export class FakeHypervisor implements Hypervisor {
     consoles: { serial: true, vnc: false },
     migration: false,
     hotplug: false,
-    agent: false,
+    agent: true,
   };
+  /** When true, guests that are started from now on have an agent inside that answers. */
+  withAgents = false;
   /** When true, guests do not follow a shutdown. */
   ignoreShutdown = false;
   readonly #hosts = new Map<string, HostState>();
@@ -133,7 +136,8 @@ export class FakeHypervisor implements Hypervisor {
         throw refused(`another guest has the name ${namespace}/${name}`);
       }
     }
-    const state = { uid, incarnation, namespace, name, host, power: "running" } as const;
+    const base = { uid, incarnation, namespace, name, host, power: "running" } as const;
+    const state = { ...base, ...(this.withAgents && { agentConnected: true }) };
     guests.set(uid, { spec, state });
     this.#emit({ type: "guest", guest: state });
     return state;
@@ -154,6 +158,15 @@ export class FakeHypervisor implements Hypervisor {
     this.#on(host).delete(uid);
     this.#emit({ type: "guest-removed", uid, host: guest.state.host });
   }
+
+  readonly agent: GuestAgent = {
+    info: async (ref, host) => {
+      this.#withAgent(ref, host);
+      return { version: "1.0", supported: true, addresses: [] };
+    },
+    freeze: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), true),
+    thaw: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), false),
+  };
 
   readonly consoles: Consoles = {
     openSerial: async ({ uid }: GuestRef): Promise<ByteStream> => {
@@ -205,6 +218,20 @@ export class FakeHypervisor implements Hypervisor {
   /** Puts a guest on a host that carries no mark of ours. */
   addUnknownGuest(host: string, name: string): void {
     this.#update(host, { unknownGuests: [...(this.#hosts.get(host)?.unknownGuests ?? []), name] });
+  }
+
+  #withAgent({ uid, incarnation }: GuestRef, host: string): FakeGuest {
+    const guest = this.#on(host).get(uid);
+    const { state } = guest ?? {};
+    const isMeant = state?.power === "running" && state.incarnation === incarnation;
+    if (guest && isMeant && state.agentConnected === true) return guest;
+    throw new PolyvisorError("POLYVISOR_UNAVAILABLE", "no agent answers");
+  }
+
+  #setFrozen(guest: FakeGuest, frozen: boolean): void {
+    if ((guest.state.frozen ?? false) === frozen) return;
+    guest.state = { ...guest.state, frozen };
+    this.#emit({ type: "guest", guest: guest.state });
   }
 
   #on(host: string | undefined): Map<string, FakeGuest> {
