@@ -1,7 +1,7 @@
 import type { FrozenGuest } from "../api/virtual-disk-snapshot.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { SnapshottedGuest } from "../snapshots/snapshot-consistency.ts";
-import { timeLimit } from "../util/clock.ts";
+import { timeLimit, timestamp } from "../util/clock.ts";
 import { isPolyvisorError } from "../util/errors.ts";
 import type { ControllerContext } from "./controller-context.ts";
 
@@ -21,7 +21,7 @@ export function findGuest(vm: VirtualMachine, { fleet }: ControllerContext): Fou
     freezable: false,
   });
   if (record === undefined || record.state === "Stopped") return found("off");
-  const observed = fleet.observe(uid, record.host);
+  const observed = fleet.observe(uid, record);
   if (record.state !== "Running" || observed.state !== "present") return found("unclear");
   const { incarnation, host, power, agentConnected, migration } = observed.guest;
   const isMoving = migration !== undefined && !("result" in migration);
@@ -47,7 +47,14 @@ export async function thawGuest(
   { uid, incarnation, host }: FrozenGuest,
   { fleet, clock, logger }: Pick<ControllerContext, "fleet" | "clock" | "logger">,
 ): Promise<boolean> {
-  const observed = fleet.observe(uid, host);
+  const record = {
+    incarnation,
+    host,
+    state: "Running",
+    since: timestamp(clock),
+    failures: 0,
+  } as const;
+  const observed = fleet.observe(uid, record);
   const runs =
     observed.state === "unknown" ||
     (observed.state === "present" &&

@@ -30,7 +30,26 @@ export interface FakeHypervisorOptions {
   readonly hosts?: readonly string[];
   /** Memory of each host. Default 64 GiB. */
   readonly memoryBytes?: number;
+  /** True for the facet `agent`. Default false. */
+  readonly agent?: boolean;
 }
+
+const CAPABILITIES: HypervisorCapabilities = {
+  blockSources: ["file", "block"],
+  placement: "explicit",
+  guests: {
+    osTypes: ["generic", "windows", "legacy"],
+    firmware: ["bios", "efi", "efi-secure-boot"],
+    tpm: true,
+    emulatedDevices: true,
+    cpuFraction: true,
+    answerFiles: true,
+  },
+  consoles: { serial: true, vnc: false },
+  migration: false,
+  hotplug: false,
+  agent: false,
+};
 
 /**
  * A hypervisor in memory, for tests.
@@ -40,22 +59,9 @@ export interface FakeHypervisorOptions {
  */
 export class FakeHypervisor implements Hypervisor {
   readonly name: string;
-  readonly capabilities: HypervisorCapabilities = {
-    blockSources: ["file", "block"],
-    placement: "explicit",
-    guests: {
-      osTypes: ["generic", "windows", "legacy"],
-      firmware: ["bios", "efi", "efi-secure-boot"],
-      tpm: true,
-      emulatedDevices: true,
-      cpuFraction: true,
-      answerFiles: true,
-    },
-    consoles: { serial: true, vnc: false },
-    migration: false,
-    hotplug: false,
-    agent: true,
-  };
+  readonly capabilities: HypervisorCapabilities;
+  /** Present when the options say so; the capabilities say so too. */
+  readonly agent?: GuestAgent;
   /** When true, guests that are started from now on have an agent inside that answers. */
   withAgents = false;
   /** When true, guests do not follow a shutdown. */
@@ -69,8 +75,11 @@ export class FakeHypervisor implements Hypervisor {
     name = "fake",
     hosts = ["node-1"],
     memoryBytes = 64 * 2 ** 30,
+    agent = false,
   }: FakeHypervisorOptions = {}) {
     this.name = name;
+    this.capabilities = { ...CAPABILITIES, agent };
+    if (agent) this.agent = this.#makeAgent();
     for (const host of hosts) {
       this.#guests.set(host, new Map());
       this.#hosts.set(host, {
@@ -159,15 +168,6 @@ export class FakeHypervisor implements Hypervisor {
     this.#emit({ type: "guest-removed", uid, host: guest.state.host });
   }
 
-  readonly agent: GuestAgent = {
-    info: async (ref, host) => {
-      this.#withAgent(ref, host);
-      return { version: "1.0", supported: true, addresses: [] };
-    },
-    freeze: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), true),
-    thaw: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), false),
-  };
-
   readonly consoles: Consoles = {
     openSerial: async ({ uid }: GuestRef): Promise<ByteStream> => {
       const guest = this.guest(uid);
@@ -218,6 +218,17 @@ export class FakeHypervisor implements Hypervisor {
   /** Puts a guest on a host that carries no mark of ours. */
   addUnknownGuest(host: string, name: string): void {
     this.#update(host, { unknownGuests: [...(this.#hosts.get(host)?.unknownGuests ?? []), name] });
+  }
+
+  #makeAgent(): GuestAgent {
+    return {
+      info: async (ref, host) => {
+        this.#withAgent(ref, host);
+        return { version: "1.0", supported: true, addresses: [] };
+      },
+      freeze: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), true),
+      thaw: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), false),
+    };
   }
 
   #withAgent({ uid, incarnation }: GuestRef, host: string): FakeGuest {
