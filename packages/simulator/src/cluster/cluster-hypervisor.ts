@@ -26,7 +26,7 @@ import type { GuestRun } from "../guests/guest-run.ts";
 import type { SimulatedHost } from "../hosts/simulated-host.ts";
 import { allCapabilities } from "../hypervisor/capabilities.ts";
 import { EventChannels } from "../hypervisor/event-channels.ts";
-import { type GuestCalls, runningGuest } from "../hypervisor/guest-calls.ts";
+import { checkNotCancelled, type GuestCalls, runningGuest } from "../hypervisor/guest-calls.ts";
 import type { Migrations } from "../hypervisor/migrations.ts";
 import type { Reachability } from "../hypervisor/reachability.ts";
 import { simulatedAgent } from "../hypervisor/simulated-agent.ts";
@@ -305,6 +305,7 @@ export class ClusterHypervisor implements Hypervisor, GuestCalls {
     await this.onGuest({ verb: "migrate", ref, host: source }, signal, (run) => {
       const guest = this.#guests.get(ref.uid);
       if (run.migration?.id === id || guest === undefined) return;
+      checkNotCancelled(run, id);
       if (!("within" in target)) throw refused("the cluster chooses the target by itself");
       if (
         guest.moving ||

@@ -25,6 +25,8 @@ export class GuestRun {
   frozen = false;
   disks: readonly GuestDisk[];
   migration: MigrationState | undefined;
+  /** Ids of migrations that were cancelled before they had begun. */
+  cancelledMigrations: Set<string> | undefined;
   /** Of booting, shutting down or rebooting. */
   timer: Timer | undefined;
   thawTimer: Timer | undefined;

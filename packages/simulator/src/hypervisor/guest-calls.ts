@@ -24,3 +24,12 @@ export function runningGuest(run: GuestRun | undefined, ref: GuestRef, where: st
     `incarnation ${ref.incarnation} of guest ${ref.uid} does not run ${where}`,
   );
 }
+
+/** @throws `POLYVISOR_REFUSED` for a migration that was cancelled before it had begun. */
+export function checkNotCancelled(run: GuestRun, id: string): void {
+  if (run.cancelledMigrations?.has(id) !== true) return;
+  throw new PolyvisorError(
+    "POLYVISOR_REFUSED",
+    `migration ${id} was cancelled before it had begun`,
+  );
+}

@@ -28,7 +28,7 @@ import type { VolumeDirectory } from "../storage/simulated-volume.ts";
 import { pause } from "../time/pause.ts";
 import { allCapabilities } from "./capabilities.ts";
 import { EventChannels } from "./event-channels.ts";
-import { type GuestCalls, runningGuest } from "./guest-calls.ts";
+import { checkNotCancelled, type GuestCalls, runningGuest } from "./guest-calls.ts";
 import type { Migrations } from "./migrations.ts";
 import type { Reachability } from "./reachability.ts";
 import { simulatedAgent } from "./simulated-agent.ts";
@@ -200,6 +200,7 @@ export class HostsHypervisor implements Hypervisor, GuestCalls {
     const { id, source, target: place, disks, autoConverge, bandwidthBytesPerSecond } = request;
     await this.onGuest({ verb: "migrate", ref, host: source }, signal, (run) => {
       if (run.migration?.id === id) return;
+      checkNotCancelled(run, id);
       const target = "host" in place ? this.#hosts.get(place.host) : undefined;
       const objection = target
         ? this.#migrations.objection(run, target, disks)

@@ -103,11 +103,18 @@ export class Migrations {
     });
   }
 
-  /** Does nothing when it is over or the guest is being switched. */
+  /**
+   * Does nothing when it is over or the guest is being switched. One that has not begun is refused from then on: its
+   * beginning may still be on the way.
+   */
   cancel(run: GuestRun, id: string): void {
     const active = this.#active.get(run);
-    if (active?.order.id !== id || run.migration?.phase === "switching") return;
-    this.#end(active, "cancelled", "cancelled");
+    if (active?.order.id === id) {
+      if (run.migration?.phase !== "switching") this.#end(active, "cancelled", "cancelled");
+    } else if (run.migration?.id !== id) {
+      run.cancelledMigrations ??= new Set();
+      run.cancelledMigrations.add(id);
+    }
   }
 
   /** A host or a link has changed: migrations that cannot go on fail. */

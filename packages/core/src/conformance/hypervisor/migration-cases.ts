@@ -137,10 +137,24 @@ export const MIGRATION_CASES: readonly HypervisorCase[] = [
       assert.equal(state.power, "running");
       assert.equal(state.host === guest.where.host, cancelled);
       await facet(fixture).cancel(guest.spec, "one", never);
-      await facet(fixture).cancel(guest.spec, "never-begun", never);
       const after = await listed(fixture, guest.spec.uid);
       assert.equal(after?.power, "running");
       assert.equal(after.host, state.host);
+    },
+  },
+  {
+    id: "migration/cancelled-before",
+    title: "a migration that was cancelled before it had begun does not begin any more",
+    requires: ["migration"],
+    async run(fixture) {
+      const guest = await running(fixture, "web");
+      const order = await request(fixture, guest, "one");
+      await facet(fixture).cancel(guest.spec, "one", never);
+      const late = facet(fixture).start(guest.spec, order, never);
+      await assert.rejects(late, failsWith("POLYVISOR_REFUSED"));
+      const state = await listed(fixture, guest.spec.uid);
+      assert.equal(state?.power, "running");
+      assert.equal(state.host, guest.where.host);
     },
   },
 ];
