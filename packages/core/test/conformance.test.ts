@@ -1,5 +1,6 @@
 import { memoryStore } from "@polyvisor/core";
 import {
+  formatReport,
   type HypervisorFixture,
   hypervisorSuite,
   type ResourceStoreFixture,
@@ -59,6 +60,10 @@ describeConformance("memory", resourceStoreSuite, openStore);
 it("reports every case without a test runner", async () => {
   const results = await runConformance(storageSuite, openStorage);
   expect(results.map(({ outcome }) => outcome)).toEqual(storageSuite.cases.map(() => "passed"));
+  const report = formatReport("Storage: fake", results);
+  expect(report.split("\n").at(0)).toBe("Storage: fake");
+  expect(report).toMatch(/passed +volumes\/life +a volume is made, found and deleted/);
+  expect(report.split("\n").at(-1)).toBe(`  ${results.length} passed`);
 });
 
 it("finds an implementation that breaks a rule, and reports a waiver of it", async () => {
@@ -84,14 +89,27 @@ it("leaves a case out only because the manifest says so", async () => {
     const fixture = await openHypervisor();
     const { hypervisor } = fixture;
     Object.assign(hypervisor, {
-      capabilities: { ...hypervisor.capabilities, consoles: { serial: false } },
+      capabilities: { ...hypervisor.capabilities, consoles: { serial: false, vnc: false } },
       consoles: undefined,
     });
     return fixture;
   });
-  const left = results.filter(({ outcome }) => outcome === "not applicable").map(({ id }) => id);
-  expect(left).toEqual(["consoles/serial", "consoles/not-running"]);
+  const without = results.filter(({ outcome }) => outcome === "not applicable");
+  const left = without.map(({ id }) => id);
+  expect(without.find(({ id }) => id === "placement/pending")?.detail).toBe(
+    "lacks placement=delegated",
+  );
+  expect(left).toEqual(expect.arrayContaining(["consoles/serial", "consoles/not-running"]));
   expect(results.filter(({ outcome }) => outcome === "failed")).toEqual([]);
+});
+
+it("tells of a factory whose instances share something, and of a waiver that is not needed", async () => {
+  const shared = await openStorage();
+  const results = await runConformance(storageSuite, async () => shared, {
+    waivers: { "classes/default": "not needed" },
+  });
+  expect(results[0]).toMatchObject({ id: "fixture/isolated", outcome: "failed" });
+  expect(results.find(({ id }) => id === "classes/default")?.outcome).toBe("needless waiver");
 });
 
 it("refuses a waiver for a case that does not exist", async () => {

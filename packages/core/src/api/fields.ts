@@ -13,3 +13,6 @@ export const quantity: z.ZodType<string, string | number> = z
 
 /** Text that must not be empty. */
 export const nonEmpty: z.ZodString = z.string().min(1);
+
+/** Any text for any key, such as labels to select by. */
+export const textByKey: z.ZodRecord<z.ZodString, z.ZodString> = z.record(z.string(), z.string());

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { Kind, Kinds } from "./kinds.ts";
 import type { ObjectMetaInput, Resource } from "./meta.ts";
 
 /** A column of the table that `kubectl get` shows for a kind. */
@@ -26,12 +27,20 @@ export interface AdmissionContext<R> {
   readonly previous: R | undefined;
   /** Ranges that addresses are given out from, in order. */
   readonly virtualMachineCIDRs: readonly string[];
-  /** True when a lease for this address is held by anybody else than `holder` (`namespace/name`). */
-  isAddressTaken(address: string, holder: string): Promise<boolean>;
+  /** A resource as it is stored now. */
+  readonly get: <K extends Kind>(
+    kind: K,
+    where: { readonly name: string; readonly namespace?: string },
+  ) => Promise<Kinds[K] | undefined>;
+  /** All resources of a kind, or those of one namespace. */
+  readonly list: <K extends Kind>(kind: K, namespace?: string) => Promise<readonly Kinds[K][]>;
+  /** Tells the user of something that is accepted and may not be what was meant. */
+  readonly warn: (message: string) => void;
 }
 
 /** Everything that the platform knows about a kind. One file of `api/` each. */
 export interface KindDefinition<R extends Resource, Input = never> {
+  /** The version that is stored. */
   readonly apiVersion: string;
   /** Older or newer versions that are accepted and stored as `apiVersion`. */
   readonly servedVersions?: readonly string[];
@@ -39,18 +48,36 @@ export interface KindDefinition<R extends Resource, Input = never> {
   /** Lower-case plural, as in `kubectl get virtualmachines`. */
   readonly plural: string;
   readonly shortNames: readonly string[];
+  /** Groups of kinds, as in `kubectl get virtualization`. */
+  readonly categories?: readonly string[];
   readonly namespaced: boolean;
   /** Longest name; 253 when absent. */
   readonly maxNameLength?: number;
   /** Everything besides `apiVersion`, `kind` and `metadata`, with defaults filled in. Unknown fields are errors. */
   readonly schema: z.ZodType<Omit<R, "apiVersion" | "kind" | "metadata" | "status">, Input>;
+  /** Fills in what depends on other resources, after the schema's defaults and before the rules. */
+  readonly setDefaults?: (
+    next: R,
+    context: AdmissionContext<R>,
+  ) => Promise<R | readonly AdmissionIssue[]>;
   /** Rules that need more than the shape; all broken ones are reported at once. */
   readonly admit?: (
     next: R,
     context: AdmissionContext<R>,
   ) => readonly AdmissionIssue[] | Promise<readonly AdmissionIssue[]>;
+  /** Rules about labels and annotations; checked when these are new or changed, and nothing else may be. */
+  readonly admitMetadata?: (
+    next: R,
+    context: AdmissionContext<R>,
+  ) => readonly AdmissionIssue[] | Promise<readonly AdmissionIssue[]>;
+  /** Why a resource cannot be deleted; `undefined` when it can. */
+  readonly admitDeletion?: (resource: R) => string | undefined;
   /** Columns after NAME; AGE is added at the end. */
   readonly columns: readonly PrinterColumn<R>[];
+  /** The cell under NAME, where it is more than the name. */
+  readonly nameCell?: (resource: R) => string;
+  /** True when `columns` are the whole table, without NAME and AGE. */
+  readonly wholeTable?: boolean;
 }
 
 /** `T`, of which the members `K` may be left out: they have defaults. */

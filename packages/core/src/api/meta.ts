@@ -93,6 +93,21 @@ const resourceName: z.ZodString = z
   .max(253)
   .regex(DNS_SUBDOMAIN, "must consist of lower-case letters, digits, '-' and '.'");
 
+/** Labels as users write them. */
+export const labelsSchema: z.ZodType<
+  Readonly<Record<string, string>>,
+  Readonly<Record<string, string>>
+> = z.record(
+  labelKey,
+  z.string().max(63).regex(LABEL_VALUE, "must be at most 63 letters, digits, '-', '_' or '.'"),
+);
+
+/** Annotations as users write them. */
+export const annotationsSchema: z.ZodType<
+  Readonly<Record<string, string>>,
+  Readonly<Record<string, string>>
+> = z.record(labelKey, z.string());
+
 const ownerReferenceSchema: z.ZodType<OwnerReference> = z
   .object({
     apiVersion: z.string(),
@@ -116,13 +131,8 @@ export const metadataSchema: z.ZodType<ObjectMetaInput> = z.strictObject({
   generation: z.number().exactOptional(),
   creationTimestamp: z.string().exactOptional(),
   deletionTimestamp: z.string().exactOptional(),
-  labels: z
-    .record(
-      labelKey,
-      z.string().max(63).regex(LABEL_VALUE, "must be at most 63 letters, digits, '-', '_' or '.'"),
-    )
-    .exactOptional(),
-  annotations: z.record(labelKey, z.string()).exactOptional(),
+  labels: labelsSchema.exactOptional(),
+  annotations: annotationsSchema.exactOptional(),
   finalizers: z.array(z.string().min(1)).exactOptional(),
   ownerReferences: z.array(ownerReferenceSchema).exactOptional(),
 });

@@ -1,4 +1,10 @@
-import type { LabelSelector, LabelSelectorRequirement } from "./selectors.ts";
+import * as z from "zod";
+import { nonEmpty } from "./fields.ts";
+import {
+  type LabelSelector,
+  type LabelSelectorRequirement,
+  labelSelectorSchema,
+} from "./selectors.ts";
 
 /** What keeps guests away from a node unless they tolerate it. Source: Kubernetes `v1.Taint`. */
 export interface Taint {
@@ -84,3 +90,87 @@ export interface TopologySpreadConstraint {
   readonly whenUnsatisfiable: "DoNotSchedule" | "ScheduleAnyway";
   readonly labelSelector?: LabelSelector;
 }
+
+const nodeRequirements = z
+  .array(
+    z.strictObject({
+      key: nonEmpty,
+      operator: z.enum(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]),
+      values: z.array(z.string()).exactOptional(),
+    }),
+  )
+  .exactOptional();
+
+const nodeSelectorTerm: z.ZodType<NodeSelectorTerm, NodeSelectorTerm> = z.strictObject({
+  matchExpressions: nodeRequirements,
+  matchFields: nodeRequirements,
+});
+
+const weight = z.int().min(1).max(100);
+
+const affinityTerm: z.ZodType<AffinityTerm, AffinityTerm> = z.strictObject({
+  labelSelector: labelSelectorSchema.exactOptional(),
+  topologyKey: nonEmpty,
+  namespaces: z.array(nonEmpty).exactOptional(),
+  namespaceSelector: labelSelectorSchema.exactOptional(),
+  matchLabelKeys: z.array(nonEmpty).exactOptional(),
+  mismatchLabelKeys: z.array(nonEmpty).exactOptional(),
+});
+
+const machineAffinity: z.ZodType<MachineAffinity, MachineAffinity> = z.strictObject({
+  requiredDuringSchedulingIgnoredDuringExecution: z.array(affinityTerm).exactOptional(),
+  preferredDuringSchedulingIgnoredDuringExecution: z
+    .array(z.strictObject({ weight, virtualMachineAndPodAffinityTerm: affinityTerm }))
+    .exactOptional(),
+});
+
+/** {@link Affinity} as users write it. */
+export const affinitySchema: z.ZodType<Affinity, Affinity> = z.strictObject({
+  nodeAffinity: z
+    .strictObject({
+      requiredDuringSchedulingIgnoredDuringExecution: z
+        .strictObject({ nodeSelectorTerms: z.array(nodeSelectorTerm).min(1) })
+        .exactOptional(),
+      preferredDuringSchedulingIgnoredDuringExecution: z
+        .array(z.strictObject({ weight, preference: nodeSelectorTerm }))
+        .exactOptional(),
+    })
+    .exactOptional(),
+  virtualMachineAndPodAffinity: machineAffinity.exactOptional(),
+  virtualMachineAndPodAntiAffinity: machineAffinity.exactOptional(),
+});
+
+const taintEffect = z.enum(["NoSchedule", "PreferNoSchedule", "NoExecute"]);
+
+/** A list of {@link Toleration} as users write it. */
+export const tolerationsSchema: z.ZodType<readonly Toleration[], readonly Toleration[]> = z.array(
+  z.strictObject({
+    key: nonEmpty.exactOptional(),
+    operator: z.enum(["Exists", "Equal"]).exactOptional(),
+    value: z.string().exactOptional(),
+    effect: taintEffect.exactOptional(),
+    tolerationSeconds: z.int().exactOptional(),
+  }),
+);
+
+/** A list of {@link TopologySpreadConstraint} as users write it. */
+export const topologySpreadSchema: z.ZodType<
+  readonly TopologySpreadConstraint[],
+  readonly TopologySpreadConstraint[]
+> = z.array(
+  z.strictObject({
+    maxSkew: z.int().min(1),
+    topologyKey: nonEmpty,
+    whenUnsatisfiable: z.enum(["DoNotSchedule", "ScheduleAnyway"]),
+    labelSelector: labelSelectorSchema.exactOptional(),
+  }),
+);
+
+/** A list of {@link Taint} as users write it. */
+export const taintsSchema: z.ZodType<readonly Taint[], readonly Taint[]> = z.array(
+  z.strictObject({
+    key: nonEmpty,
+    value: z.string().exactOptional(),
+    effect: taintEffect,
+  }),
+);

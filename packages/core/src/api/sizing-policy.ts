@@ -15,6 +15,8 @@ export interface SizingPolicy {
   readonly coreFractions?: readonly string[];
   /** What a VM gets that names no core fraction. */
   readonly defaultCoreFraction?: string;
+  /** Kept for older manifests; VMs have no such field, so it has no effect. */
+  readonly dedicatedCores?: readonly boolean[];
 }
 
 /** What a VM wants of CPU and memory. */

@@ -1,11 +1,11 @@
 import * as z from "zod";
-import { jsonEquals } from "../util/json.ts";
-import { parseQuantity } from "../util/quantity.ts";
+import { conditionColumn, phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
-import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
+import { dataSourceSchema, type DataSource } from "./data-source.ts";
 import { nonEmpty, quantity } from "./fields.ts";
-import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
+import type { KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
+import { admitDisk } from "./virtual-disk-admission.ts";
 
 /** A writable block device, blank or with the content of an image. */
 export interface VirtualDisk extends Resource {
@@ -26,23 +26,52 @@ export interface VirtualDiskSpec {
   };
 }
 
+/** What a user writes of the spec of a {@link VirtualDisk}. */
+export type VirtualDiskSpecInput = Omit<VirtualDiskSpec, "persistentVolumeClaim"> & {
+  readonly persistentVolumeClaim?: {
+    readonly size?: string | number;
+    readonly storageClassName?: string;
+  };
+};
+
 /** What a user writes of a {@link VirtualDisk}. */
 export interface VirtualDiskInput {
-  readonly spec?:
-    | (Omit<VirtualDiskSpec, "persistentVolumeClaim"> & {
-        readonly persistentVolumeClaim?: {
-          readonly size?: string | number;
-          readonly storageClassName?: string;
-        };
-      })
-    | undefined;
+  readonly spec?: VirtualDiskSpecInput | undefined;
+}
+
+/** How fast content comes in. */
+export interface TransferSpeed {
+  /** Such as `30.5Mi/s`. */
+  readonly avg?: string;
+  readonly avgBytes?: string;
+  readonly current?: string;
+  readonly currentBytes?: string;
+}
+
+/** Where a user sends the content of an image or a disk to. */
+export interface UploadURLs {
+  readonly external?: string;
+  readonly inCluster?: string;
 }
 
 /** What is known about a {@link VirtualDisk}. */
 export interface VirtualDiskStatus {
-  readonly phase: "Pending" | "Provisioning" | "Ready" | "Failed" | "Terminating" | "PVCLost";
+  readonly phase:
+    | "Pending"
+    | "Provisioning"
+    | "WaitForUserUpload"
+    | "WaitForFirstConsumer"
+    | "Ready"
+    | "Resizing"
+    | "Failed"
+    | "PVCLost"
+    | "Exporting"
+    | "Terminating"
+    | "Migrating";
   readonly capacity?: string;
   readonly progress?: string;
+  readonly downloadSpeed?: TransferSpeed;
+  readonly imageUploadURLs?: UploadURLs;
   readonly storageClassName?: string;
   /** The volume behind the disk, by the name that its storage knows. */
   readonly target?: { readonly persistentVolumeClaimName: string };
@@ -51,52 +80,48 @@ export interface VirtualDiskStatus {
     /** True while its guest runs with the disk. */
     readonly mounted: boolean;
   }[];
+  /** Images that are being made of the disk, as `Kind/uid`; no VM can take it meanwhile. */
+  readonly imageUsers?: readonly string[];
+  /** The uid of the resource that the content was taken from. */
+  readonly sourceUID?: string;
+  /** Durations such as `5s`. */
+  readonly stats?: {
+    readonly creationDuration?: {
+      readonly waitingForDependencies?: string;
+      readonly waitingForFirstConsumer?: string;
+      readonly dvcrProvisioning?: string;
+      readonly totalProvisioning?: string;
+    };
+  };
+  /** The move to another storage class. */
+  readonly migrationState?: {
+    /** RFC 3339. */
+    readonly startTimestamp?: string;
+    /** RFC 3339. */
+    readonly endTimestamp?: string;
+    readonly sourcePVC?: string;
+    readonly targetPVC?: string;
+    readonly result?: "Succeeded" | "Failed";
+    readonly message?: string;
+  };
   readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
 }
 
-function admitDisk(
-  next: VirtualDisk,
-  { previous }: AdmissionContext<VirtualDisk>,
-): AdmissionIssue[] {
-  const issues = admitDataSource(next.spec.dataSource);
-  const size = next.spec.persistentVolumeClaim?.size;
-  const sizeField = "spec.persistentVolumeClaim.size";
-  if (next.metadata.name.includes(".")) {
-    issues.push({
-      field: "metadata.name",
-      message: "'.' is forbidden, allowed name symbols are [0-9a-zA-Z-]",
-    });
-  }
-  if (next.spec.dataSource === undefined && size === undefined) {
-    issues.push({
-      field: sizeField,
-      message: "a blank disk (no spec.dataSource) needs a size: set it, for example to 10Gi",
-    });
-  }
-  if (size !== undefined && parseQuantity(size) <= 0) {
-    issues.push({ field: sizeField, message: "virtual disk size must be greater than 0" });
-  }
-  if (previous?.status?.phase === "Ready") issues.push(...admitChangeOfReadyDisk(previous, next));
-  return issues;
-}
-
-function admitChangeOfReadyDisk(previous: VirtualDisk, next: VirtualDisk): AdmissionIssue[] {
-  const issues: AdmissionIssue[] = [];
-  if (!jsonEquals(previous.spec.dataSource, next.spec.dataSource)) {
-    issues.push({
-      field: "spec.dataSource",
-      message: "data source cannot be changed if the VirtualDisk has already been provisioned",
-    });
-  }
-  if (!jsonEquals(previous.spec.persistentVolumeClaim, next.spec.persistentVolumeClaim)) {
-    issues.push({
-      field: "spec.persistentVolumeClaim",
-      message: "size and storage class of a Ready disk cannot be changed yet: create another disk",
-    });
-  }
-  return issues;
-}
+/** The spec of a disk as users write it. */
+export const virtualDiskSpecSchema: z.ZodType<VirtualDiskSpec, VirtualDiskSpecInput> =
+  z.strictObject({
+    dataSource: dataSourceSchema({
+      from: ["ClusterVirtualImage", "VirtualImage", "VirtualDiskSnapshot"],
+      namespaces: false,
+    }).exactOptional(),
+    persistentVolumeClaim: z
+      .strictObject({
+        size: quantity.exactOptional(),
+        storageClassName: nonEmpty.exactOptional(),
+      })
+      .exactOptional(),
+  });
 
 /** The kind {@link VirtualDisk}. */
 export const VIRTUAL_DISK: KindDefinition<VirtualDisk, VirtualDiskInput> = {
@@ -104,29 +129,14 @@ export const VIRTUAL_DISK: KindDefinition<VirtualDisk, VirtualDiskInput> = {
   kind: "VirtualDisk",
   plural: "virtualdisks",
   shortNames: ["vd"],
+  categories: ["virtualization"],
   namespaced: true,
-  schema: z.strictObject({
-    spec: z
-      .strictObject({
-        dataSource: dataSourceSchema.exactOptional(),
-        persistentVolumeClaim: z
-          .strictObject({
-            size: quantity.exactOptional(),
-            storageClassName: nonEmpty.exactOptional(),
-          })
-          .exactOptional(),
-      })
-      .default({}),
-  }),
+  schema: z.strictObject({ spec: virtualDiskSpecSchema.default({}) }),
   admit: admitDisk,
   columns: [
-    { name: "Phase", value: (disk) => disk.status?.phase },
+    phaseColumn(),
     { name: "Capacity", value: (disk) => disk.status?.capacity },
-    {
-      name: "InUse",
-      value: (disk) => disk.status?.conditions.find(({ type }) => type === "InUse")?.status,
-      wide: true,
-    },
+    conditionColumn("InUse", "InUse", { wide: true }),
     {
       name: "VirtualMachine",
       value: (disk) => disk.status?.attachedToVirtualMachines?.find((vm) => vm.mounted)?.name,

@@ -1,19 +1,24 @@
 import * as z from "zod";
-import { jsonEquals } from "../util/json.ts";
+import { phaseColumn } from "./columns.ts";
 import type { Condition } from "./conditions.ts";
-import { admitDataSource, dataSourceSchema, type DataSource } from "./data-source.ts";
-import type {
-  Defaulted,
-  AdmissionContext,
-  AdmissionIssue,
-  KindDefinition,
-  PrinterColumn,
-} from "./kind.ts";
+import { dataSourceSchema, type DataSource } from "./data-source.ts";
+import { nonEmpty } from "./fields.ts";
+import type { Defaulted, KindDefinition, PrinterColumn } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
+import { admitClusterVirtualImage, admitVirtualImage } from "./virtual-image-admission.ts";
+import type { TransferSpeed, UploadURLs } from "./virtual-disk.ts";
 
 /** What {@link VirtualImage} and {@link ClusterVirtualImage} report. */
 export interface ImageStatus {
-  readonly phase: "Pending" | "Provisioning" | "Ready" | "Failed" | "Terminating" | "ImageLost";
+  readonly phase:
+    | "Pending"
+    | "Provisioning"
+    | "WaitForUserUpload"
+    | "Ready"
+    | "Failed"
+    | "Terminating"
+    | "ImageLost"
+    | "PVCLost";
   /** `28.2%`; `100%` when ready. */
   readonly progress?: string;
   /** True for an ISO image, which a guest sees as a CD-ROM. */
@@ -26,9 +31,20 @@ export interface ImageStatus {
     readonly unpacked: string;
     readonly unpackedBytes: string;
   };
-  readonly downloadSpeed?: { readonly current: string; readonly currentBytes: string };
-  /** The name under which the image store keeps the content. */
-  readonly target?: { readonly registryURL: string };
+  readonly downloadSpeed?: TransferSpeed;
+  readonly imageUploadURLs?: UploadURLs;
+  /** The uid of the resource that the content was taken from. */
+  readonly sourceUID?: string;
+  readonly storageClassName?: string;
+  /** The name under which the image store keeps the content, or the volume that has it. */
+  readonly target?: {
+    readonly registryURL?: string;
+    readonly persistentVolumeClaimName?: string;
+  };
+  /** The volume with the content, for the VMs that have the image as a block device. */
+  readonly volume?: { readonly storage: string; readonly name: string };
+  /** ClusterVirtualImage: namespaces of the VMs that use the image. */
+  readonly usedInNamespaces?: readonly string[];
   readonly conditions: readonly Condition[];
   readonly observedGeneration: number;
 }
@@ -42,8 +58,13 @@ export interface VirtualImage extends Resource {
 
 /** What a user wants of a {@link VirtualImage}. */
 export interface VirtualImageSpec {
-  /** Where the content is kept: the platform's image store. Default `ContainerRegistry`. */
-  readonly storage: "ContainerRegistry";
+  /** Where the content is kept: in the platform's image store or on a volume. Default `ContainerRegistry`. */
+  readonly storage: "ContainerRegistry" | "PersistentVolumeClaim";
+  /** For images on a volume. */
+  readonly persistentVolumeClaim?: {
+    /** Default: the class that is marked as default. */
+    readonly storageClassName?: string;
+  };
   readonly dataSource: DataSource;
 }
 
@@ -73,7 +94,7 @@ export interface ClusterVirtualImageInput {
 export type AnyVirtualImage = VirtualImage | ClusterVirtualImage;
 
 const columns: readonly PrinterColumn<AnyVirtualImage>[] = [
-  { name: "Phase", value: (image) => image.status?.phase },
+  phaseColumn(),
   { name: "CDROM", value: (image) => image.status?.cdrom?.toString() },
   { name: "Progress", value: (image) => image.status?.progress },
   { name: "StoredSize", value: (image) => image.status?.size?.stored, wide: true },
@@ -81,26 +102,12 @@ const columns: readonly PrinterColumn<AnyVirtualImage>[] = [
   { name: "Registry URL", value: (image) => image.status?.target?.registryURL, wide: true },
 ];
 
-function admitImage(
-  next: AnyVirtualImage,
-  { previous }: AdmissionContext<AnyVirtualImage>,
-): AdmissionIssue[] {
-  const issues = admitDataSource(next.spec.dataSource);
-  if (next.spec.dataSource.objectRef) {
-    issues.push({
-      field: "spec.dataSource.type",
-      message: "an image of another image is not supported yet: use type HTTP",
-    });
-  }
-  const ready = previous?.status?.phase === "Ready";
-  if (ready && !jsonEquals(previous.spec.dataSource, next.spec.dataSource)) {
-    issues.push({
-      field: "spec.dataSource",
-      message: `data source cannot be changed if the ${next.kind} has already been provisioned: delete it and create it anew`,
-    });
-  }
-  return issues;
-}
+const SOURCES = [
+  "ClusterVirtualImage",
+  "VirtualImage",
+  "VirtualDisk",
+  "VirtualDiskSnapshot",
+] as const;
 
 /** The kind {@link VirtualImage}. */
 export const VIRTUAL_IMAGE: KindDefinition<VirtualImage, VirtualImageInput> = {
@@ -108,19 +115,26 @@ export const VIRTUAL_IMAGE: KindDefinition<VirtualImage, VirtualImageInput> = {
   kind: "VirtualImage",
   plural: "virtualimages",
   shortNames: ["vi"],
+  categories: ["virtualization"],
   namespaced: true,
   schema: z.strictObject({
     spec: z.strictObject({
-      storage: z
-        .literal("ContainerRegistry", {
-          error: 'must be "ContainerRegistry": images on a persistent volume are not supported yet',
-        })
-        .default("ContainerRegistry"),
-      dataSource: dataSourceSchema,
+      storage: z.enum(["ContainerRegistry", "PersistentVolumeClaim"]).default("ContainerRegistry"),
+      persistentVolumeClaim: z
+        .strictObject({ storageClassName: nonEmpty.exactOptional() })
+        .exactOptional(),
+      dataSource: dataSourceSchema({ from: SOURCES, namespaces: false }),
     }),
   }),
-  admit: admitImage,
-  columns,
+  admit: admitVirtualImage,
+  columns: [
+    ...columns,
+    {
+      name: "TargetPVC",
+      value: (image) => image.status?.target?.persistentVolumeClaimName,
+      wide: true,
+    },
+  ],
 };
 
 /** The kind {@link ClusterVirtualImage}. */
@@ -130,8 +144,11 @@ export const CLUSTER_VIRTUAL_IMAGE: KindDefinition<ClusterVirtualImage, ClusterV
     kind: "ClusterVirtualImage",
     plural: "clustervirtualimages",
     shortNames: ["cvi"],
+    categories: ["virtualization-cluster"],
     namespaced: false,
-    schema: z.strictObject({ spec: z.strictObject({ dataSource: dataSourceSchema }) }),
-    admit: admitImage,
+    schema: z.strictObject({
+      spec: z.strictObject({ dataSource: dataSourceSchema({ from: SOURCES, namespaces: true }) }),
+    }),
+    admit: admitClusterVirtualImage,
     columns,
   };

@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { containingRange, isReserved } from "../util/address-range.ts";
-import { formatAddress, parseAddress } from "../util/ip-address.ts";
 import type { Condition } from "./conditions.ts";
-import type { AdmissionContext, AdmissionIssue, KindDefinition } from "./kind.ts";
-import { keyOf, type Resource, V1ALPHA2 } from "./meta.ts";
+import type { KindDefinition } from "./kind.ts";
+import { type Resource, V1ALPHA2 } from "./meta.ts";
+export { leaseAddress, leaseName } from "./lease-name.ts";
+import { admitAddress } from "./virtual-machine-ip-address-admission.ts";
 
 /** The claim of a namespace to an IP address. */
 export interface VirtualMachineIPAddress extends Resource {
@@ -57,105 +57,6 @@ export interface VirtualMachineIPAddressLeaseStatus {
   readonly observedGeneration: number;
 }
 
-/**
- * `ip-10-66-10-14` for `10.66.10.14` (source: DVP, names of leases); of IPv6 all eight groups without leading zeros, so
- * that each address has one name and the name is one that Kubernetes allows: `ip-fd00-66-10-0-0-0-0-2`.
- */
-export function leaseName(address: string): string {
-  const found = parseAddress(address);
-  if (found?.family !== 6) return `ip-${address.replaceAll(".", "-")}`;
-  const digits = found.value.toString(16).padStart(32, "0");
-  const groups = digits.match(/.{4}/g) ?? [];
-  return `ip-${groups.map((group) => group.replace(/^0{1,3}/, "")).join("-")}`;
-}
-
-/** The address that a lease stands for. */
-export function leaseAddress(name: string): string {
-  const parts = name.replace(/^ip-/, "").split("-");
-  if (parts.length !== 8) return parts.join(".");
-  const found = parseAddress(parts.join(":"));
-  return found ? formatAddress(found) : parts.join(":");
-}
-
-async function admitAddress(
-  next: VirtualMachineIPAddress,
-  context: AdmissionContext<VirtualMachineIPAddress>,
-): Promise<AdmissionIssue[]> {
-  const { type, staticIP } = next.spec;
-  const { previous, virtualMachineCIDRs } = context;
-  const field = "spec.staticIP";
-  if (virtualMachineCIDRs.length === 0) {
-    return [
-      {
-        field: "spec",
-        message:
-          "operations with VirtualMachineIPAddresses are forbidden: ModuleConfig/virtualization spec.settings.virtualMachineCIDRs field is not configured",
-      },
-    ];
-  }
-  if (type === "Auto") {
-    if (staticIP === undefined) return [];
-    return [
-      {
-        field,
-        message: "an address of type Auto cannot have a staticIP: remove it or set type to Static",
-      },
-    ];
-  }
-  if (staticIP === undefined) {
-    return [
-      {
-        field,
-        message: "the 'Static IP' field should be set for the IP address with the 'Static' type",
-      },
-    ];
-  }
-  if (parseAddress(staticIP) === undefined) {
-    return [
-      {
-        field,
-        message: `the specified static IP address "${staticIP}" is not a valid textual representation of an IP address`,
-      },
-    ];
-  }
-  const bound = previous?.status?.address;
-  if (bound !== undefined && bound !== staticIP) {
-    return [
-      {
-        field,
-        message: `the address is bound to ${bound} and cannot be changed to ${staticIP}: create another VirtualMachineIPAddress`,
-      },
-    ];
-  }
-  if (bound !== undefined) return [];
-  const range = containingRange(virtualMachineCIDRs, staticIP);
-  if (range === undefined) {
-    return [
-      {
-        field,
-        message: `the requested address ${staticIP} is out of the valid range: choose one in ${virtualMachineCIDRs.join(", ")}`,
-      },
-    ];
-  }
-  if (isReserved(range, staticIP)) {
-    return [
-      {
-        field,
-        message: `the requested address ${staticIP} is reserved in ${range.cidr} (network, gateway and broadcast address): choose another`,
-      },
-    ];
-  }
-  if (await context.isAddressTaken(staticIP, keyOf(next.metadata))) {
-    return [
-      {
-        field,
-        message: `the VirtualMachineIPAddress cannot be created: the specified IP address ${staticIP} has already been allocated and has not been released`,
-      },
-    ];
-  }
-  return [];
-}
-
 /** The kind {@link VirtualMachineIPAddress}. */
 export const VIRTUAL_MACHINE_IP_ADDRESS: KindDefinition<
   VirtualMachineIPAddress,
@@ -165,6 +66,7 @@ export const VIRTUAL_MACHINE_IP_ADDRESS: KindDefinition<
   kind: "VirtualMachineIPAddress",
   plural: "virtualmachineipaddresses",
   shortNames: ["vmip"],
+  categories: ["virtualization"],
   namespaced: true,
   schema: z.strictObject({
     spec: z.strictObject({
@@ -189,6 +91,7 @@ export const VIRTUAL_MACHINE_IP_ADDRESS_LEASE: KindDefinition<
   kind: "VirtualMachineIPAddressLease",
   plural: "virtualmachineipaddressleases",
   shortNames: ["vmipl", "vmiplease"],
+  categories: ["virtualization-cluster"],
   namespaced: false,
   schema: z.strictObject({
     spec: z

@@ -60,6 +60,8 @@ export interface GuestInterface {
 export interface GuestSpec extends GuestRef {
   readonly namespace: string;
   readonly name: string;
+  /** Of the VM: a cluster that schedules by itself places other guests by them. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly machine: GuestMachine;
   readonly cpu: {
     readonly sockets: number;

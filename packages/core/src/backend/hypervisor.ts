@@ -1,3 +1,4 @@
+import type { Taint } from "../api/placement-terms.ts";
 import type { BlockSourceType } from "./block-source.ts";
 import type { GuestAgent } from "./guest-agent.ts";
 import type { Firmware, GuestRef, GuestSpec, OsType } from "./guest-spec.ts";
@@ -46,6 +47,10 @@ export interface HostState {
   readonly cpus: number;
   readonly memoryBytes: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** False while a cluster that schedules by itself is told to put no new guests there. Default true. */
+  readonly schedulable?: boolean;
+  /** What keeps a cluster that schedules by itself from putting guests there. Default: nothing. */
+  readonly taints?: readonly Taint[];
   /** Absent when the hypervisor does not say. */
   readonly cpu?: {
     readonly vendor?: string;
@@ -98,7 +103,7 @@ export interface GuestState extends GuestRef {
 /** Something happened. An event may be late, repeated or lost; the state that it carries is the state at that time. */
 export type HypervisorEvent =
   | { readonly type: "guest"; readonly guest: GuestState }
-  | { readonly type: "guest-removed"; readonly uid: string; readonly host: string }
+  | { readonly type: "guest-removed"; readonly uid: string; readonly host?: string }
   /** A host's state changed: ask for {@link Hypervisor.hosts} again. */
   | { readonly type: "host"; readonly host: string }
   /** Events may have been missed: ask for hosts and guests again. */

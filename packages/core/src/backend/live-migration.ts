@@ -58,7 +58,8 @@ export interface LiveMigration {
 
   /**
    * Asks for the end of a migration; the guest's state tells how it went. Does nothing when it is over, and nothing can
-   * be done once the guest is being switched.
+   * be done once the guest is being switched. One that has not begun is refused from then on: a start whose answer was
+   * lost may still be under way.
    */
   cancel(ref: GuestRef, id: string, signal: AbortSignal): Promise<void>;
 }

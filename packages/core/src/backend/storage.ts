@@ -156,7 +156,8 @@ export interface Storage extends AsyncDisposable {
   /**
    * Makes a volume. Gives back the one that is there when it has that size and class.
    *
-   * @throws `POLYVISOR_ALREADY_EXISTS` when it has others, `POLYVISOR_NOT_FOUND` when the class does not exist.
+   * @throws `POLYVISOR_ALREADY_EXISTS` when it has others, `POLYVISOR_NOT_FOUND` when the class or the source does not
+   *   exist, `POLYVISOR_INVALID` when the source is larger.
    */
   createVolume(spec: VolumeSpec, signal: AbortSignal): Promise<VolumeState>;
 

@@ -3,15 +3,23 @@ export interface ConformanceCase<Fixture> {
   /** Stable; used in reports and waivers. */
   readonly id: string;
   readonly title: string;
-  /** Dotted paths into the capability manifest, such as `consoles.serial`, that must be true for the case to apply. */
+  /**
+   * Dotted paths into the capability manifest that must be true for the case to apply, such as `consoles.serial`; with a
+   * value behind `=` they must have that value, such as `placement=delegated`.
+   */
   readonly requires: readonly string[];
-  /** Rejects when the implementation does not do it. */
-  run(fixture: Fixture): Promise<void>;
+  /**
+   * Rejects when the implementation does not do it.
+   *
+   * @param openAnother Gives a second instance, which must share nothing with the first.
+   */
+  run(fixture: Fixture, openAnother: OpenFixture<Fixture>): Promise<void>;
 }
 
 /** A suite for a port: cases, and how to know what an implementation can do. */
 export interface ConformanceSuite<Fixture> {
   readonly port: string;
+  /** The first one proves that the factory gives isolated instances: without that no other result means anything. */
   readonly cases: readonly ConformanceCase<Fixture>[];
   capabilities(fixture: Fixture): object;
 }
@@ -26,7 +34,7 @@ export type Waivers = Readonly<Record<string, string>>;
 export interface ConformanceResult {
   readonly id: string;
   readonly title: string;
-  readonly outcome: "passed" | "failed" | "not applicable" | "waived";
+  readonly outcome: "passed" | "failed" | "not applicable" | "waived" | "needless waiver";
   /** What the case failed with, or the capabilities that are lacking, or the reason of the waiver. */
   readonly detail?: string;
 }
@@ -36,17 +44,19 @@ export function lackingCapabilities(
   { requires }: { readonly requires: readonly string[] },
   capabilities: object,
 ): string[] {
-  return requires.filter((path) => {
+  return requires.filter((requirement) => {
+    const [path = "", wanted] = requirement.split("=");
     let value: unknown = capabilities;
     for (const part of path.split(".")) {
       value = typeof value === "object" && value !== null ? Reflect.get(value, part) : undefined;
     }
-    return value !== true;
+    return wanted === undefined ? value !== true : value !== wanted;
   });
 }
 
 /**
- * Runs a suite without any test runner and reports every case.
+ * Runs a suite without any test runner and reports every case. A waived case that passes is reported as having a
+ * needless waiver.
  *
  * @throws an error when a waiver names no case of the suite.
  */
@@ -66,11 +76,12 @@ export async function runConformance<Fixture extends AsyncDisposable>(
       results.push({ id, title, outcome: "not applicable", detail: `lacks ${lacking.join(", ")}` });
       continue;
     }
+    const waiver = waivers[id];
     try {
-      await conformanceCase.run(fixture);
-      results.push({ id, title, outcome: "passed" });
+      await conformanceCase.run(fixture, open);
+      if (waiver === undefined) results.push({ id, title, outcome: "passed" });
+      else results.push({ id, title, outcome: "needless waiver", detail: waiver });
     } catch (error) {
-      const waiver = waivers[id];
       const detail = waiver ?? (error instanceof Error ? error.message : String(error));
       results.push({ id, title, outcome: waiver === undefined ? "failed" : "waived", detail });
     }

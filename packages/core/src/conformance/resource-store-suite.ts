@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Secret } from "../api/kubernetes-kinds.ts";
+import type { Secret } from "../api/secret.ts";
 import type { NewResource, ResourceStore, WatchEvent } from "../store/resource-store.ts";
 import { isPolyvisorError, type PolyvisorErrorCode } from "../util/errors.ts";
 import type { ConformanceCase, ConformanceSuite } from "./conformance-case.ts";
@@ -41,6 +41,19 @@ async function take<R>(
 }
 
 const cases: readonly ConformanceCase<ResourceStoreFixture>[] = [
+  {
+    id: "fixture/isolated",
+    title: "two instances share nothing, and a fresh one is empty",
+    requires: [],
+    async run({ store }, openAnother) {
+      await using other = await openAnother();
+      await store.create("Secret", secret("a"));
+      assert.deepEqual((await other.store.list("Secret")).items, []);
+      await other.store.create("Secret", secret("a"));
+      await other.store.delete("Secret", at("a"));
+      assert.ok(await store.get("Secret", at("a")));
+    },
+  },
   {
     id: "create/metadata",
     title: "create() fills in the metadata, and the resource can be read",

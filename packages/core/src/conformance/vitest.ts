@@ -29,10 +29,10 @@ export function describeConformance<Fixture extends AsyncDisposable>(
         context.skip(lacking.length > 0, `lacks ${lacking.join(", ")}`);
         const waiver = waivers[id];
         if (waiver === undefined) {
-          await conformanceCase.run(fixture);
+          await conformanceCase.run(fixture, open);
           return;
         }
-        const failed = await conformanceCase.run(fixture).then(
+        const failed = await conformanceCase.run(fixture, open).then(
           () => false,
           () => true,
         );

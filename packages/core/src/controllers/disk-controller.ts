@@ -1,35 +1,53 @@
 import { type ConditionInput, mergeConditions } from "../api/conditions.ts";
-import type { StorageClass } from "../api/kubernetes-kinds.ts";
 import { keyOf } from "../api/meta.ts";
 import type { VirtualDisk, VirtualDiskStatus } from "../api/virtual-disk.ts";
-import type { VolumeState } from "../backend/storage.ts";
 import { condition } from "../machine/machine-conditions.ts";
+import { isIsoSource, judgeDataSource } from "../storage/data-source-decision.ts";
 import { timestamp } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
-import { formatBytes } from "../util/quantity.ts";
+import { checkedUpload, findSource, type FoundSource } from "./content-source.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
-import { type DiskSource, judgeDisk } from "./disk-plan.ts";
-import { type DiskProgress, provisionDisk, volumeName } from "./disk-provisioner.ts";
-import { diskUsers, MACHINES_BY_DISK } from "./disk-users.ts";
+import { DiskKeeper } from "./disk-keeper.ts";
+import {
+  type DiskOutcome,
+  EMPTY_DISK,
+  judgeDiskJob,
+  type PartialDiskStatus,
+  uploadOutcome,
+} from "./disk-status.ts";
+import {
+  diskUsers,
+  disksOf,
+  keptImageUsers,
+  MACHINES_BY_DISK,
+  selectedNode,
+} from "./disk-users.ts";
 import { FINALIZERS, withFinalizer, withoutFinalizer } from "./finalizers.ts";
-import { DISKS_BY_SOURCE, imageStoreName } from "./image-controller.ts";
-import { formatPercent } from "./image-import.ts";
-import { Controller } from "./runtime/controller.ts";
-import { type JobState, Jobs } from "./runtime/jobs.ts";
-import { defaultStorageClass } from "./storage-registry.ts";
+import { Controller, type ReconcileResult } from "./runtime/controller.ts";
+import { Jobs } from "./runtime/jobs.ts";
+import { indexSnapshots, snapshotsBeingTakenOf } from "./snapshot-index.ts";
+import { BY_SOURCE, indexSources } from "./source-index.ts";
+import { endedUpload, type EndedUpload, findUpload, type UploadState } from "./upload-state.ts";
+import { findVolumeClass, type VolumeClass } from "./volume-class.ts";
+import { type FilledVolume, fillVolume, type VolumeProgress } from "./volume-filler.ts";
+import { volumeName } from "./volume-names.ts";
 
-type PartialStatus = Omit<VirtualDiskStatus, "conditions" | "observedGeneration">;
+type MadeDisk = DiskOutcome & {
+  readonly requeueAfter?: number;
+  readonly endedUpload?: EndedUpload | undefined;
+};
 
-/** Makes the volumes behind disks, and says who uses them. */
+/** Makes the volumes behind disks, lets them grow, and says who uses them. */
 export class DiskController implements RunnableController {
   readonly name = "VirtualDisk controller";
   readonly #context: ControllerContext;
   readonly #controller: Controller;
-  readonly #jobs: Jobs<DiskProgress, VolumeState>;
+  readonly #jobs: Jobs<VolumeProgress, FilledVolume>;
+  readonly #keeper: DiskKeeper;
 
   constructor(context: ControllerContext) {
     this.#context = context;
-    const { caches, clock, logger } = context;
+    const { clock, logger } = context;
     this.#controller = new Controller({
       name: this.name,
       clock,
@@ -38,30 +56,8 @@ export class DiskController implements RunnableController {
       reconcile: (key, signal) => this.#reconcile(key, signal),
     });
     this.#jobs = new Jobs((key) => this.#controller.enqueue(key));
-    const disks = caches.of("VirtualDisk");
-    disks.addIndex(DISKS_BY_SOURCE, (disk) => sourceKeys(disk));
-    caches
-      .of("VirtualMachine")
-      .addIndex(MACHINES_BY_DISK, (vm) =>
-        vm.spec.blockDeviceRefs.map(({ name }) => `${vm.metadata.namespace}/${name}`),
-      );
-    const enqueue = ({ metadata }: VirtualDisk): void => this.#controller.enqueue(keyOf(metadata));
-    caches.onChange("VirtualDisk", enqueue);
-    for (const kind of ["VirtualImage", "ClusterVirtualImage"] as const) {
-      caches.onChange(kind, ({ metadata }) =>
-        disks.findBy(DISKS_BY_SOURCE, `${kind}/${keyOf(metadata)}`).forEach(enqueue),
-      );
-    }
-    caches.onChange("StorageClass", () => {
-      for (const disk of disks.values()) if (disk.status?.phase !== "Ready") enqueue(disk);
-    });
-    caches.onChange("VirtualMachine", ({ metadata, spec, status }) => {
-      // A guest may have disks that its VM no longer names.
-      const attached = status?.guest?.appliedSpec?.blockDeviceRefs ?? [];
-      for (const { name } of [...spec.blockDeviceRefs, ...attached]) {
-        this.#controller.enqueue(`${metadata.namespace}/${name}`);
-      }
-    });
+    this.#keeper = new DiskKeeper(context);
+    this.#follow();
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -69,152 +65,257 @@ export class DiskController implements RunnableController {
     await this.#jobs.stopAll();
   }
 
-  async #reconcile(key: string, signal: AbortSignal): Promise<void> {
+  #follow(): void {
+    const { caches } = this.#context;
+    indexSources(caches);
+    indexSnapshots(caches);
+    const disks = caches.of("VirtualDisk");
+    caches.of("VirtualMachine").addIndex(MACHINES_BY_DISK, disksOf);
+    const enqueue = ({ metadata }: VirtualDisk): void => this.#controller.enqueue(keyOf(metadata));
+    caches.onChange("VirtualDisk", enqueue);
+    for (const kind of ["VirtualImage", "ClusterVirtualImage", "VirtualDiskSnapshot"] as const) {
+      caches.onChange(kind, ({ metadata }) =>
+        disks.findBy(BY_SOURCE, `${kind}/${keyOf(metadata)}`).forEach(enqueue),
+      );
+    }
+    // A disk is kept from VMs while an image is made of it or a snapshot of it is taken.
+    for (const kind of ["VirtualImage", "ClusterVirtualImage"] as const) {
+      caches.onChange(kind, ({ spec, metadata }) => {
+        const ref = spec.dataSource.objectRef;
+        if (ref?.kind !== "VirtualDisk") return;
+        this.#controller.enqueue(`${ref.namespace ?? metadata.namespace}/${ref.name}`);
+      });
+    }
+    caches.onChange("VirtualDiskSnapshot", ({ spec, metadata }) =>
+      this.#controller.enqueue(`${metadata.namespace}/${spec.virtualDiskName}`),
+    );
+    for (const kind of ["Secret", "StorageClass", "ModuleConfig"] as const) {
+      caches.onChange(kind, () => {
+        for (const disk of disks.values()) if (disk.status?.phase !== "Ready") enqueue(disk);
+      });
+    }
+    caches.of("VirtualMachine").onChange((previous, next) => {
+      for (const vm of [previous, next]) {
+        if (vm) for (const key of disksOf(vm)) this.#controller.enqueue(key);
+      }
+    });
+  }
+
+  async #reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult | void> {
     const { store, caches } = this.#context;
     const found = caches.of("VirtualDisk").get(key);
     const disk = found && (await store.get("VirtualDisk", found.metadata));
-    if (disk === undefined) return this.#jobs.stop(key);
+    if (disk === undefined) return this.#stop(key);
     if (disk.metadata.deletionTimestamp !== undefined) return this.#delete(key, disk, signal);
-    if (disk.status?.phase === "Ready") {
-      await this.#jobs.stop(key);
-      return this.#write(disk, disk.status, [condition("Ready", "True", "Ready")]);
+    const { phase } = disk.status ?? EMPTY_DISK;
+    if (phase !== "Ready" && phase !== "Resizing" && phase !== "PVCLost") {
+      return this.#make(key, disk, signal);
     }
-    const source = this.#source(disk);
-    const storageClass = this.#storageClass(disk);
-    const storage = storageClass && this.#context.storages.of(storageClass);
-    const { conditions, ready } = judgeDisk(disk, source, storageClass, storage !== undefined);
-    if (!ready || storageClass === undefined || storage === undefined) {
+    await this.#jobs.stop(key);
+    const outcome = await this.#keeper.look(key, disk, signal);
+    await this.#write(disk, outcome);
+    return { requeueAfter: outcome.requeueAfter ?? this.#keeper.interval };
+  }
+
+  async #stop(key: string): Promise<void> {
+    this.#keeper.forget(key);
+    await this.#jobs.stop(key);
+  }
+
+  /** Brings a disk about that is not there yet. */
+  async #make(
+    key: string,
+    disk: VirtualDisk,
+    signal: AbortSignal,
+  ): Promise<ReconcileResult | void> {
+    const { metadata, spec, status } = disk;
+    const source = findSource(
+      { namespace: metadata.namespace, dataSource: spec.dataSource },
+      this.#context,
+    );
+    const user = { kind: "VirtualDisk", filling: status?.phase === "Provisioning" } as const;
+    const wish = {
+      wanted: spec.persistentVolumeClaim?.storageClassName,
+      section: "virtualDisks",
+      annotations: metadata.annotations,
+    } as const;
+    const volumeClass = await findVolumeClass(wish, this.#context, signal);
+    const { found } = volumeClass;
+    const conditions = [judgeDataSource(user, source.inputs), volumeClass.condition];
+    const missing =
+      conditions.flatMap(({ status: ok, message }) => (ok === "True" ? [] : message)).join(" ") ||
+      providerProblem(source, found);
+    if (missing !== "" || found === undefined) {
       await this.#jobs.stop(key);
-      const failed = source.type === "image" && source.image?.status?.cdrom === true;
-      const reason = failed ? "ProvisioningFailed" : "ProvisioningNotStarted";
-      return this.#write(disk, { phase: failed ? "Failed" : "Pending" }, [
-        ...conditions,
-        condition("Ready", "False", reason, waitingFor(conditions)),
-      ]);
+      const isIso = isIsoSource(user, source.inputs);
+      const reason = isIso ? "ProvisioningFailed" : "ProvisioningNotStarted";
+      return this.#write(disk, {
+        status: { phase: isIso ? "Failed" : "Pending" },
+        conditions: [...conditions, condition("Ready", "False", reason, missing)],
+      });
     }
-    const kept = await withFinalizer(store, disk, FINALIZERS.disk);
-    const image = source.type === "image" ? source.image : undefined;
-    const purpose = `${kept.metadata.uid} ${JSON.stringify(kept.spec)} ${image?.metadata.uid}`;
+    const kept = await withFinalizer(this.#context.store, disk, FINALIZERS.disk);
+    const outcome = await this.#carryOut(key, kept, source, found);
+    const all = [...conditions, ...outcome.conditions];
+    await this.#write(kept, { ...outcome, conditions: all });
+    this.#context.uploads.settle(outcome.endedUpload);
+    this.#tell(kept, outcome);
+    return outcome.requeueAfter === undefined ? undefined : { requeueAfter: outcome.requeueAfter };
+  }
+
+  async #carryOut(
+    key: string,
+    disk: VirtualDisk,
+    source: FoundSource,
+    volumeClass: VolumeClass,
+  ): Promise<MadeDisk> {
+    const { imageStore, clock } = this.#context;
+    const { content } = source;
+    if (content === undefined) throw new TypeError(`disk ${key} is made without a source`);
+    const { storageClassName, storage, use, bindingMode } = volumeClass;
+    const host = selectedNode(disk);
+    if (bindingMode === "WaitForFirstConsumer" && host === undefined) {
+      await this.#jobs.stop(key);
+      const message =
+        "Awaiting the creation and scheduling of the VirtualMachine with the attached VirtualDisk.";
+      return {
+        status: { phase: "WaitForFirstConsumer", storageClassName },
+        conditions: [condition("Ready", "False", "WaitingForFirstConsumer", message)],
+      };
+    }
+    const upload = content.type === "upload" ? await this.#findUpload(key, disk) : undefined;
+    if (upload !== undefined && upload.state !== "coming" && upload.state !== "received") {
+      await this.#jobs.stop(key);
+      return uploadOutcome(upload);
+    }
+    const token = upload?.token ?? "";
+    const name = volumeName(disk);
+    const purpose = `${disk.metadata.uid} ${source.identity} ${JSON.stringify(disk.spec)} ${token} ${host}`;
     const job = await this.#jobs.ensure(key, purpose, (abort, report) =>
-      provisionDisk(
+      fillVolume(
         {
-          disk: kept,
-          source,
-          imageName: image && imageStoreName(image),
+          volume: {
+            name,
+            storageClass: storageClassName,
+            use,
+            ...(host !== undefined && { host }),
+          },
           storage,
-          storageClass,
-          imageStore: this.#context.imageStore,
-          clock: this.#context.clock,
+          content,
+          size: disk.spec.persistentVolumeClaim?.size,
+          ...(upload?.state === "coming" && { upload: checkedUpload(upload.source, content) }),
+          acceptIso: false,
+          imageStore,
+          clock,
         },
         abort,
         report,
       ),
     );
-    await this.#writeJob(kept, storageClass.metadata.name, conditions, job);
+    return {
+      ...judgeDiskJob(disk, job, { storageClassName, sourceUID: source.sourceUID }),
+      ...(upload !== undefined && { endedUpload: endedUpload(token, job) }),
+    };
   }
 
-  async #writeJob(
-    disk: VirtualDisk,
-    storageClassName: string,
-    conditions: readonly ConditionInput[],
-    job: JobState<DiskProgress, VolumeState>,
-  ): Promise<void> {
-    const target = { persistentVolumeClaimName: volumeName(disk) };
-    if (job.state === "done") {
-      const capacity = formatBytes(job.result.sizeBytes);
-      const status = {
-        phase: "Ready",
-        capacity,
-        progress: "100%",
-        storageClassName,
-        target,
-      } as const;
-      return this.#write(disk, status, [...conditions, condition("Ready", "True", "Ready")]);
+  async #findUpload(key: string, disk: VirtualDisk): Promise<UploadState> {
+    const { imageStore, uploads, clock } = this.#context;
+    if (imageStore === undefined) {
+      const message = "The platform has no image store: give createPlatform() an imageStore.";
+      return { state: "unserved", message };
     }
-    if (job.state === "failed") {
-      const failure = condition("Ready", "False", "ProvisioningFailed", messageOf(job.error));
-      return this.#write(disk, { phase: "Failed", storageClassName }, [...conditions, failure]);
-    }
-    const { percent, problem } = job.progress ?? {};
-    const progress = percent === undefined ? disk.status?.progress : formatPercent(percent);
-    await this.#write(
-      disk,
+    return findUpload(
       {
-        phase: "Provisioning",
-        storageClassName,
-        target,
-        ...(progress !== undefined && { progress }),
+        kind: disk.kind,
+        generation: disk.metadata.generation,
+        status: disk.status,
+        imageName: volumeName(disk),
+        notify: () => this.#controller.enqueue(key),
       },
-      [
-        ...conditions,
-        condition("Ready", "False", "Provisioning", problem ?? "The disk is being filled."),
-      ],
+      { imageStore, uploads, clock },
     );
   }
 
   async #delete(key: string, disk: VirtualDisk, signal: AbortSignal): Promise<void> {
-    await this.#jobs.stop(key);
+    await this.#stop(key);
     const users = await diskUsers(disk, this.#context);
-    if (users.some(({ mounted }) => mounted)) {
-      const names = users.map(({ name }) => `"${name}"`).join(", ");
-      return this.#write(disk, { ...disk.status, phase: "Terminating" }, [
-        condition(
-          "Terminating",
-          "True",
-          "CleanupPending",
-          `The disk is in use by VirtualMachine ${names}: it goes when the VM has stopped or no longer names it.`,
-        ),
-      ]);
-    }
+    const imageUsers = await keptImageUsers(disk, this.#context);
+    const problem = users.some(({ mounted }) => mounted)
+      ? `The disk is in use by VirtualMachine ${users.map(({ name }) => `"${name}"`).join(", ")}: it goes when the VM has stopped or no longer names it.`
+      : imageUsers.length > 0
+        ? "The disk is being copied to an image: it goes when that is done."
+        : snapshotsBeingTakenOf(disk, this.#context.caches).length > 0
+          ? "A snapshot of the disk is being taken: it goes when that is done."
+          : undefined;
+    if (problem !== undefined) return this.#writeTerminating(disk, problem);
     try {
       // The class may be gone by now; the volume is where it was made.
       const name = volumeName(disk);
       for (const storage of this.#context.storages.all()) await storage.deleteVolume(name, signal);
       await this.#context.imageStore?.delete(name);
     } catch (error) {
-      const message = `${messageOf(error)} (trying again)`;
-      await this.#write(disk, { ...disk.status, phase: "Terminating" }, [
-        condition("Terminating", "True", "CleanupPending", message),
-      ]);
+      await this.#writeTerminating(disk, `${messageOf(error)} (trying again)`);
       throw error;
     }
     await withoutFinalizer(this.#context.store, disk, FINALIZERS.disk);
   }
 
-  #source(disk: VirtualDisk): DiskSource {
-    const { dataSource } = disk.spec;
-    if (dataSource === undefined) return { type: "blank" };
-    const ref = dataSource.objectRef;
-    if (ref === undefined) return { type: "http" };
-    const [key = ""] = sourceKeys(disk);
-    return {
-      type: "image",
-      image: this.#context.caches.of(ref.kind).get(key.slice(ref.kind.length + 1)),
-    };
+  #writeTerminating(disk: VirtualDisk, message: string): Promise<void> {
+    const { conditions: _, observedGeneration: __, ...rest } = disk.status ?? EMPTY_DISK;
+    return this.#write(disk, {
+      status: { ...rest, phase: "Terminating" },
+      conditions: [condition("Terminating", "True", "CleanupPending", message)],
+    });
   }
 
-  #storageClass(disk: VirtualDisk): StorageClass | undefined {
-    const classes = this.#context.caches.of("StorageClass");
-    const name = disk.spec.persistentVolumeClaim?.storageClassName;
-    return name === undefined ? defaultStorageClass(classes.values()) : classes.get(name);
+  /** Says what has happened, at transitions. */
+  #tell(disk: VirtualDisk, { status, conditions }: DiskOutcome): void {
+    const { events } = this.#context;
+    const before = disk.status;
+    if (before?.phase === "Provisioning" && before.observedGeneration < disk.metadata.generation) {
+      events.record(disk, {
+        reason: "VirtualDiskSpecHasBeenChanged",
+        message: "Spec changes are detected: import process is restarted by controller",
+      });
+    }
+    if (before?.phase === status.phase) return;
+    if (status.phase === "Provisioning") {
+      events.record(disk, {
+        reason: "DataSourceImportStarted",
+        message: "The disk is being made.",
+      });
+    } else if (status.phase === "Ready") {
+      events.record(disk, { reason: "DataSourceImportCompleted", message: "The disk is ready." });
+    } else if (status.phase === "Failed") {
+      const message = conditions.find(({ type }) => type === "Ready")?.message ?? "";
+      events.record(disk, { reason: "DataSourceImportFailed", message, type: "Warning" });
+    }
   }
 
   async #write(
     disk: VirtualDisk,
-    status: PartialStatus,
-    conditions: readonly ConditionInput[],
+    { status, conditions }: { status: PartialDiskStatus; conditions: readonly ConditionInput[] },
   ): Promise<void> {
     const { generation } = disk.metadata;
     const users = await diskUsers(disk, this.#context);
-    const inUse = users.some(({ mounted }) => mounted);
+    const imageUsers = await keptImageUsers(disk, this.#context);
+    const snapshotting = snapshotsBeingTakenOf(disk, this.#context.caches);
+    const mounted = users.some((user) => user.mounted);
+    const [inUse, reason] = mounted
+      ? (["True", "AttachedToVirtualMachine"] as const)
+      : imageUsers.length > 0
+        ? (["True", "UsedForImageCreation"] as const)
+        : (["False", "NotInUse"] as const);
     const all = [
       ...conditions,
-      condition("InUse", inUse ? "True" : "False", inUse ? "AttachedToVirtualMachine" : "NotInUse"),
+      condition("InUse", inUse, reason),
+      ...(snapshotting.length > 0 ? [condition("Snapshotting", "True", "Snapshotting")] : []),
     ].map((input) => ({ ...input, observedGeneration: generation }));
-    const { attachedToVirtualMachines: _, ...rest } = status;
+    const { attachedToVirtualMachines: _, imageUsers: __, ...rest } = status;
     const next: VirtualDiskStatus = {
       ...rest,
       ...(users.length > 0 && { attachedToVirtualMachines: users }),
+      ...(imageUsers.length > 0 && { imageUsers }),
       observedGeneration: generation,
       conditions: mergeConditions(disk.status?.conditions, all, timestamp(this.#context.clock)),
     };
@@ -222,14 +323,11 @@ export class DiskController implements RunnableController {
   }
 }
 
-function sourceKeys({ spec, metadata }: VirtualDisk): string[] {
-  const ref = spec.dataSource?.objectRef;
-  if (ref === undefined) return [];
-  const { namespace } = metadata;
-  const inNamespace = ref.kind === "VirtualImage" && namespace !== undefined;
-  return [`${ref.kind}/${keyOf({ name: ref.name, ...(inNamespace && { namespace }) })}`];
-}
-
-function waitingFor(conditions: readonly ConditionInput[]): string {
-  return conditions.flatMap(({ status, message }) => (status === "True" ? [] : message)).join(" ");
+/** Why content that one storage keeps cannot be brought to another; empty when that is not asked for. */
+function providerProblem({ content }: FoundSource, volumeClass: VolumeClass | undefined): string {
+  if (content === undefined)
+    return "The source of the disk is on a storage that the platform does not have: add it.";
+  if (content.type !== "volume" || volumeClass === undefined) return "";
+  if (content.storage === volumeClass.storage) return "";
+  return `spec.persistentVolumeClaim.storageClassName: StorageClass "${volumeClass.storageClassName}" is of provisioner "${volumeClass.storage.name}", and the source is kept by "${content.storage.name}": choose a class of that provisioner.`;
 }

@@ -1,9 +1,11 @@
-import { keyOf } from "../api/meta.ts";
+import { GROUP, keyOf } from "../api/meta.ts";
 import type { VirtualDisk, VirtualDiskStatus } from "../api/virtual-disk.ts";
-import type { VirtualMachine } from "../api/virtual-machine.ts";
+import type { AnyVirtualImage } from "../api/virtual-image.ts";
+import type { BlockDeviceRef, VirtualMachine } from "../api/virtual-machine.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import { PolyvisorError } from "../util/errors.ts";
 import type { Caches } from "./runtime/caches.ts";
+import { BY_SOURCE } from "./source-index.ts";
 
 /** Names the VMs that name a disk: an index of the cache of VMs. */
 export const MACHINES_BY_DISK = "disk";
@@ -16,10 +18,28 @@ export function holdsDisks(vm: VirtualMachine): boolean {
   return state !== undefined && state !== "Stopped";
 }
 
-/** True while a VM has, or may have, a guest that uses the disk. What a VM names now may differ from what its guest has. */
+/**
+ * True while a VM has, or may have, the disk: what it names now may differ from what its guest has, and what a guest had
+ * is let go of only some time after its end.
+ */
 export function holdsDisk(vm: VirtualMachine, diskName: string): boolean {
-  const refs = vm.status?.guest?.appliedSpec?.blockDeviceRefs;
-  return holdsDisks(vm) && (refs === undefined || refs.some(({ name }) => name === diskName));
+  const { appliedSpec, devices } = vm.status?.guest ?? {};
+  if (devices !== undefined)
+    return devices.some((device) => device.state !== "Waiting" && isDisk(device, diskName));
+  const refs = appliedSpec?.blockDeviceRefs;
+  return holdsDisks(vm) && (refs === undefined || refs.some((ref) => isDisk(ref, diskName)));
+}
+
+function isDisk({ kind, name }: Pick<BlockDeviceRef, "kind" | "name">, diskName: string): boolean {
+  return kind === "VirtualDisk" && name === diskName;
+}
+
+/** Keys of the disks that a VM names or has. */
+export function disksOf({ metadata, spec, status }: VirtualMachine): string[] {
+  const { appliedSpec, devices = [] } = status?.guest ?? {};
+  const refs = [...spec.blockDeviceRefs, ...(appliedSpec?.blockDeviceRefs ?? []), ...devices];
+  const names = refs.flatMap(({ kind, name }) => (kind === "VirtualDisk" ? [name] : []));
+  return [...new Set(names)].map((name) => `${metadata.namespace}/${name}`);
 }
 
 /**
@@ -71,6 +91,13 @@ export async function claimDisk(
       `VirtualDisk "${disk.metadata.name}" is being deleted: name another disk`,
     );
   }
+  const [image] = status.imageUsers ?? [];
+  if (image !== undefined) {
+    throw new PolyvisorError(
+      "POLYVISOR_REFUSED",
+      `VirtualDisk "${disk.metadata.name}" is being copied to ${image.split("/")[0]}: wait for that to end`,
+    );
+  }
   if (holder !== undefined) {
     throw new PolyvisorError(
       "POLYVISOR_REFUSED",
@@ -85,4 +112,84 @@ export async function claimDisk(
     ...disk,
     status: { ...status, attachedToVirtualMachines },
   });
+}
+
+/** How an image is named among the `imageUsers` of a disk. */
+function imageUser({ kind, metadata }: AnyVirtualImage): string {
+  return `${kind}/${metadata.uid}`;
+}
+
+/**
+ * Keeps VMs away from a disk while an image is being made of it. To be called when the image's status already says that
+ * it is being made: images that are not lose the disk again.
+ *
+ * @throws `POLYVISOR_REFUSED` when a VM holds it, `POLYVISOR_CONFLICT` when the disk changed meanwhile.
+ */
+export async function claimDiskForImage(
+  store: ResourceStore,
+  known: VirtualDisk,
+  image: AnyVirtualImage,
+): Promise<void> {
+  const disk = await store.get("VirtualDisk", known.metadata);
+  if (disk?.status === undefined || disk.metadata.uid !== known.metadata.uid) {
+    throw new PolyvisorError(
+      "POLYVISOR_CONFLICT",
+      `VirtualDisk "${known.metadata.name}" has been replaced`,
+    );
+  }
+  const holder = await holderOf(store, disk);
+  if (holder !== undefined) {
+    throw new PolyvisorError(
+      "POLYVISOR_UNAVAILABLE",
+      `VirtualDisk "${disk.metadata.name}" is attached to the running VirtualMachine "${holder}": stop it or remove the disk from it`,
+    );
+  }
+  const users = disk.status.imageUsers ?? [];
+  if (users.includes(imageUser(image))) return;
+  const imageUsers = [...users, imageUser(image)];
+  await store.updateStatus("VirtualDisk", { ...disk, status: { ...disk.status, imageUsers } });
+}
+
+/** Images of those that use a disk which are still being made of it. */
+export async function keptImageUsers(
+  disk: VirtualDisk,
+  { caches, store }: { readonly caches: Caches; readonly store: ResourceStore },
+): Promise<string[]> {
+  const users = disk.status?.imageUsers ?? [];
+  if (users.length === 0) return [];
+  const source = `VirtualDisk/${keyOf(disk.metadata)}`;
+  const images = [
+    ...caches.of("VirtualImage").findBy(BY_SOURCE, source),
+    ...caches.of("ClusterVirtualImage").findBy(BY_SOURCE, source),
+  ];
+  const kept: string[] = [];
+  for (const image of images) {
+    // A cache may still show an image as being made, never the other way round for longer than it takes to look again.
+    const fresh = await store.get(image.kind, image.metadata);
+    if (fresh?.status?.phase === "Provisioning") kept.push(imageUser(fresh));
+  }
+  return users.filter((user) => kept.includes(user));
+}
+
+/** Says on which host the first VM of a disk will run. Source: Kubernetes, `volume.kubernetes.io/selected-node`. */
+const SELECTED_NODE_ANNOTATION = `${GROUP}/selected-node`;
+
+/** The host on which a disk that waits for its first VM is to be made. */
+export function selectedNode({ metadata }: VirtualDisk): string | undefined {
+  return metadata.annotations?.[SELECTED_NODE_ANNOTATION];
+}
+
+/**
+ * Chooses the host of a disk in phase `WaitForFirstConsumer`, which is then made so that this host reaches it. An
+ * earlier choice stands while the disk is being made.
+ */
+export async function selectNode(
+  store: ResourceStore,
+  disk: VirtualDisk,
+  host: string,
+): Promise<void> {
+  const fresh = await store.get("VirtualDisk", disk.metadata);
+  if (fresh?.status?.phase !== "WaitForFirstConsumer" || selectedNode(fresh) === host) return;
+  const annotations = { ...fresh.metadata.annotations, [SELECTED_NODE_ANNOTATION]: host };
+  await store.update("VirtualDisk", { ...fresh, metadata: { ...fresh.metadata, annotations } });
 }

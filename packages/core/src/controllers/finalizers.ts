@@ -3,11 +3,35 @@ import { GROUP } from "../api/meta.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 
 /** Finalizers with which a kind gets to clean up what it has made. Source: DVP, finalizers. */
-export const FINALIZERS: Readonly<Record<"image" | "disk" | "machine" | "address", string>> = {
+export const FINALIZERS: Readonly<
+  Record<
+    | "image"
+    | "disk"
+    | "machine"
+    | "machineClass"
+    | "operation"
+    | "attachment"
+    | "address"
+    | "macAddress"
+    | "diskSnapshot"
+    | "machineSnapshot"
+    | "restoration"
+    | "snapshotOperation",
+    string
+  >
+> = {
   image: `${GROUP}/vi-cleanup`,
   disk: `${GROUP}/vd-cleanup`,
   machine: `${GROUP}/vm-cleanup`,
+  machineClass: `${GROUP}/vmclass-cleanup`,
+  operation: `${GROUP}/vmop-cleanup-by-vm`,
+  attachment: `${GROUP}/vmbda-cleanup`,
   address: `${GROUP}/vmip-cleanup`,
+  macAddress: `${GROUP}/vmmac-cleanup`,
+  diskSnapshot: `${GROUP}/vdsnapshot-cleanup`,
+  machineSnapshot: `${GROUP}/vmsnapshot-cleanup`,
+  restoration: `${GROUP}/vmop-cleanup`,
+  snapshotOperation: `${GROUP}/vmsop-cleanup`,
 };
 
 /** The resource with a finalizer that is stored before anything is made that needs cleaning up. */

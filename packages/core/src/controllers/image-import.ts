@@ -1,12 +1,12 @@
-import type { HttpDataSource } from "../api/data-source.ts";
 import type {
-  HttpImageSource,
   ImageImportProgress,
   ImageInfo,
+  ImageSource,
   ImageStore,
 } from "../backend/image-store.ts";
+import { downloadSpeed, type DownloadSpeed } from "../storage/import-progress.ts";
 import type { Clock } from "../util/clock.ts";
-import { messageOf } from "../util/errors.ts";
+import { messageOf, PolyvisorError } from "../util/errors.ts";
 import { throttled } from "../util/throttle.ts";
 import { withRetries } from "./retry.ts";
 
@@ -14,7 +14,7 @@ import { withRetries } from "./retry.ts";
 export interface ImportProgress {
   /** 0 to 100; absent while the size is not known. */
   readonly percent?: number;
-  readonly bytesPerSecond?: number;
+  readonly speed?: DownloadSpeed;
   /** The last failure, while waiting to try again. */
   readonly problem?: string;
 }
@@ -22,11 +22,11 @@ export interface ImportProgress {
 /** Each report is a write of a status, so there are at most four a second; in milliseconds. */
 export const PROGRESS_INTERVAL = 250;
 
-/** Takes an image in over HTTP, with retries. */
-export function importHttpImage(
+/** Takes an image in; what can be fetched again is tried again, what is sent is not. */
+export function importImage(
   imageStore: ImageStore,
   name: string,
-  source: HttpDataSource,
+  source: ImageSource,
   options: {
     readonly clock: Clock;
     readonly signal: AbortSignal;
@@ -34,27 +34,25 @@ export function importHttpImage(
   },
 ): Promise<ImageInfo> {
   const { signal, report, clock } = options;
-  const { url, checksum, caBundle } = source;
-  const wanted: HttpImageSource = {
-    type: "http",
-    url,
-    ...(checksum && { checksum }),
-    ...(caBundle !== undefined && { caBundle: Buffer.from(caBundle, "base64").toString() }),
-  };
+  const since = clock.now();
   const onProgress = throttled<ImageImportProgress>(clock, PROGRESS_INTERVAL, (progress) => {
     const { receivedBytes, totalBytes, bytesPerSecond } = progress;
-    report({ ...(totalBytes && { percent: (100 * receivedBytes) / totalBytes }), bytesPerSecond });
+    report({
+      ...(totalBytes && { percent: (100 * receivedBytes) / totalBytes }),
+      speed: downloadSpeed(receivedBytes, bytesPerSecond, since, clock.now()),
+    });
   });
   const fetch = async (): Promise<ImageInfo> => {
     try {
-      return await imageStore.importImage(name, wanted, { signal, onProgress });
+      return await imageStore.importImage(name, source, { signal, onProgress });
     } catch (error) {
       if (!isConflict(error)) throw error;
       // The name is this resource's alone: what is there was imported before its source was changed.
       await imageStore.delete(name, { signal });
-      return imageStore.importImage(name, wanted, { signal, onProgress });
+      return imageStore.importImage(name, source, { signal, onProgress });
     }
   };
+  if (source.type === "upload") return fetch();
   return withRetries(fetch, {
     clock,
     signal,
@@ -69,7 +67,10 @@ function isConflict(error: unknown): boolean {
   );
 }
 
-/** `28.2%`. */
-export function formatPercent(percent: number): string {
-  return `${percent.toFixed(1)}%`;
+/** Why nothing can be imported. */
+export function noImageStore(): PolyvisorError {
+  return new PolyvisorError(
+    "POLYVISOR_UNSUPPORTED",
+    "the platform has no image store: give createPlatform() an imageStore",
+  );
 }

@@ -1,20 +1,19 @@
 import { keyOf } from "../api/meta.ts";
+import type { GuestDevice, GuestRecord } from "../api/virtual-machine-status.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
-import type { GuestRecord, VirtualMachine } from "../api/virtual-machine.ts";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { GuestState } from "../backend/hypervisor.ts";
-import type { Storage } from "../backend/storage.ts";
 import { buildGuestSpec } from "../machine/build-guest-spec.ts";
 import { recordObservation } from "../machine/guest-record.ts";
-import { decidePlacement } from "../machine/placement-decision.ts";
 import type { PowerAction } from "../machine/power-decision.ts";
 import { timestamp } from "../util/clock.ts";
 import { isPolyvisorError, messageOf, PolyvisorError } from "../util/errors.ts";
-import { parseQuantity } from "../util/quantity.ts";
 import type { ControllerContext } from "./controller-context.ts";
-import { volumeName } from "./disk-provisioner.ts";
-import { claimDisk } from "./disk-users.ts";
-import { MemoryLedger } from "./memory-ledger.ts";
+import { claimDisk, selectNode } from "./disk-users.ts";
 import type { MachineParts } from "./machine-parts.ts";
+import type { ChosenPlace, MachinePlacement } from "./machine-placement.ts";
+import { type DeviceVolume, locateVolumes, type VolumeOfDevice } from "./machine-volumes.ts";
+import type { VolumeAttachments } from "./volume-attachments.ts";
 
 /** A VM, what is known of its guest, and what was found for it. */
 export interface MachineCase {
@@ -37,11 +36,17 @@ export interface MachineOutcome {
 /** Carries out what was decided about a guest. */
 export class MachinePower {
   readonly #context: ControllerContext;
-  readonly #memory: MemoryLedger;
+  readonly #placement: MachinePlacement;
+  readonly #attachments: VolumeAttachments;
 
-  constructor(context: ControllerContext) {
+  constructor(
+    context: ControllerContext,
+    placement: MachinePlacement,
+    attachments: VolumeAttachments,
+  ) {
     this.#context = context;
-    this.#memory = new MemoryLedger(context.caches);
+    this.#placement = placement;
+    this.#attachments = attachments;
   }
 
   async carryOut(action: PowerAction, input: MachineCase): Promise<MachineOutcome> {
@@ -52,13 +57,10 @@ export class MachinePower {
       case "start":
         if (action.delay > 0) {
           const seconds = Math.ceil(action.delay / 1000);
-          return {
-            vm,
-            record,
-            problem: `The guest ended soon after its start: starting it again in ${seconds} s.`,
-          };
+          const problem = `The guest ended soon after its start: starting it again in ${seconds} s.`;
+          return { ...(await this.#release(input)), problem };
         }
-        return parts?.ready ? this.#start(input, parts) : { vm, record };
+        return parts?.ready ? this.#start(input, parts) : this.#release(input);
       case "continue-start":
         if (parts?.ready) return this.#launch(input, parts);
         // What the guest is made of is gone. It may run, so it is neither given up nor started: it is waited for.
@@ -70,6 +72,8 @@ export class MachinePower {
       case "shut-down":
       case "power-off":
         return this.#stop(action.type, input);
+      case "release":
+        return this.#release(input);
       case "remove":
         return this.#remove(input);
     }
@@ -77,87 +81,126 @@ export class MachinePower {
 
   async #start(input: MachineCase, parts: MachineParts): Promise<MachineOutcome> {
     const { vm, record, signal } = input;
-    const place = await this.#choosePlace(vm, parts, signal);
-    if (place.host === undefined) return { vm, record, problem: place.message };
+    const { vmClass, devices } = parts;
+    if (vmClass === undefined) throw new TypeError("a guest is started without a class");
+    const located = await locateVolumes(devices.volumes, signal);
+    if ("problem" in located) return { ...(await this.#release(input)), problem: located.problem };
+    const choice = this.#placement.choose({ vm, vmClass, volumes: located.volumes });
+    if (choice.place === undefined)
+      return { ...(await this.#release(input)), problem: choice.message };
     try {
-      return await this.#startAt(place.host, input, parts);
+      const { host } = choice.place;
+      if (devices.awaitingHost.length > 0) {
+        // They are made where the VM will run; then a place is looked for again.
+        for (const disk of devices.awaitingHost)
+          if (host !== undefined) await selectNode(this.#context.store, disk, host);
+        return { vm, record };
+      }
+      return await this.#startAt(choice.place, located.volumes, input, parts);
     } finally {
-      this.#memory.cancel(vm.metadata.uid);
+      this.#placement.cancel(vm);
     }
   }
 
-  async #startAt(host: string, input: MachineCase, parts: MachineParts): Promise<MachineOutcome> {
+  async #startAt(
+    { member, host }: ChosenPlace,
+    volumes: readonly VolumeOfDevice[],
+    input: MachineCase,
+    parts: MachineParts,
+  ): Promise<MachineOutcome> {
     const { vm, record, signal } = input;
+    const hypervisor = member.hypervisor.name;
     const former = record?.host;
-    if (former !== undefined && former !== host) {
-      const { hypervisor } = this.#context.fleet.memberOf(former);
-      await hypervisor.removeGuest(vm.metadata.uid, { host: former }, signal);
-      await this.#detach(parts.disks, former, signal);
+    const moves = former !== host || (record?.hypervisor ?? hypervisor) !== hypervisor;
+    if (record !== undefined && former !== undefined && moves) {
+      const left = this.#context.fleet.memberFor(record);
+      await left.hypervisor.removeGuest(vm.metadata.uid, { host: former }, signal);
+    }
+    const kept = new Set(volumes.map(({ volume }) => volume));
+    for (const device of record?.devices ?? []) {
+      if (moves || !kept.has(device.volume))
+        await this.#attachments.detach(device, former, vm.metadata.uid, signal);
     }
     const intent: GuestRecord = {
       incarnation: (record?.incarnation ?? 0) + 1,
-      host,
+      ...(host !== undefined && { host }),
+      hypervisor,
       state: "Starting",
       since: timestamp(this.#context.clock),
       failures: record?.failures ?? 0,
       appliedSpec: vm.spec,
+      devices: volumes.map(({ kind, name, volume, shared }) => ({
+        kind,
+        name,
+        volume,
+        state: "Attached",
+        shared,
+      })),
+      ...(record?.operation && { operation: record.operation }),
     };
     // The intent is stored before the command leaves: after a crash the start is taken up there and nowhere else.
+    const { nodeName: _, ...before } = vm.status ?? {};
     const status = {
       conditions: [],
       observedGeneration: vm.metadata.generation,
-      ...vm.status,
+      ...before,
       phase: "Starting",
-      nodeName: host,
+      ...(host !== undefined && { nodeName: host }),
       guest: intent,
     } as const;
     const stored = await this.#context.store.updateStatus("VirtualMachine", { ...vm, status });
     return this.#launch({ ...input, vm: stored, record: intent }, parts);
   }
 
-  /** Starts the recorded incarnation on the recorded host; may be repeated. */
+  /** Starts the recorded incarnation where it was sent; may be repeated. */
   async #launch(input: MachineCase, parts: MachineParts): Promise<MachineOutcome> {
     const { vm, record, signal } = input;
-    const { vmClass, address, userData } = parts;
-    if (!record?.host || !vmClass || address?.address === undefined || !address.range) {
-      throw new TypeError("a guest is launched without a host, a class or an address");
+    const { vmClass, address, provisioning } = parts;
+    if (!record || !vmClass || address?.address === undefined || !address.range) {
+      throw new TypeError("a guest is launched without a record, a class or an address");
     }
     const { host, incarnation } = record;
-    const member = this.#context.fleet.memberOf(host);
+    const { fleet, store, clock } = this.#context;
+    const member = fleet.memberFor(record);
+    const delegated = member.hypervisor.capabilities.placement === "delegated";
     let state: GuestState;
     try {
-      const disks = [];
-      for (const disk of parts.disks) {
-        await claimDisk(this.#context.store, await this.#fresh(disk), vm);
-        const source = await this.#storageOf(disk).attach(volumeName(disk), host, signal);
-        disks.push({ disk, source });
+      const devices = [];
+      for (const device of parts.devices.volumes) {
+        checkSame(record.devices, device);
+        if (device.disk) await claimDisk(store, await this.#fresh(device.disk), vm);
+        devices.push({
+          device,
+          source: await this.#attachments.attach(device, host, vm.metadata.uid, signal),
+        });
       }
       const spec = buildGuestSpec({
         vm: asApplied(vm, record),
         incarnation,
         vmClass,
-        disks,
+        devices,
         address: address.address,
         range: address.range,
-        userData,
+        provisioning,
       });
-      state = await member.hypervisor.startGuest(spec, { host }, signal);
+      const place =
+        delegated || host === undefined
+          ? { within: this.#placement.constraints(asApplied(vm, record), vmClass) }
+          : { host };
+      state = await member.hypervisor.startGuest(spec, place, signal);
     } catch (error) {
       // Only a clear no proves that nothing runs. Everything else leaves the intent as it is.
       if (!isPolyvisorError(error, "POLYVISOR_REFUSED")) throw error;
       return this.#giveUp(input, record, error);
     }
     member.learn(state);
-    const next = recordObservation(
-      record,
-      { state: "present", guest: state },
-      timestamp(this.#context.clock),
-    );
+    const next = recordObservation(record, { state: "present", guest: state }, timestamp(clock));
     return { vm, record: next };
   }
 
   #giveUp({ vm }: MachineCase, record: GuestRecord, error: PolyvisorError): MachineOutcome {
     const { appliedSpec: _, ...rest } = record;
+    const where = record.host === undefined ? "" : ` on host "${record.host}"`;
     return {
       vm,
       record: {
@@ -167,88 +210,46 @@ export class MachinePower {
         since: timestamp(this.#context.clock),
         failures: record.failures + 1,
       },
-      problem: `The guest could not be started on host "${record.host}": ${messageOf(error)}`,
+      problem: `The guest could not be started${where}: ${messageOf(error)}`,
     };
   }
 
   async #stop(type: "shut-down" | "power-off", input: MachineCase): Promise<MachineOutcome> {
     const { vm, record, signal } = input;
-    const { clock, store, fleet } = this.#context;
-    if (record?.host === undefined) return { vm, record };
-    const { host, incarnation } = record;
-    const stopping: GuestRecord =
-      record.state === "Stopping"
-        ? record
-        : { ...record, state: "Stopping", since: timestamp(clock) };
-    const stored =
-      record.state === "Stopping" || vm.status === undefined
-        ? vm
-        : await store.updateStatus("VirtualMachine", {
-            ...vm,
-            status: { ...vm.status, guest: stopping },
-          });
+    const { clock, fleet } = this.#context;
+    if (record === undefined) return { vm, record };
+    const { incarnation, host } = record;
     const mode = type === "power-off" ? "power-off" : "shutdown";
     const { uid } = vm.metadata;
-    const member = fleet.memberOf(host);
-    await member.hypervisor.stopGuest({ uid, incarnation }, { host }, mode, signal);
+    const member = fleet.memberFor(record);
+    const where = host === undefined ? {} : { host };
+    await member.hypervisor.stopGuest({ uid, incarnation }, where, mode, signal);
     // After a power-off the guest is known to have ended; its host's list says so the next time it is asked.
     if (mode === "power-off") await member.refresh(signal);
-    const now = timestamp(clock);
-    return { vm: stored, record: recordObservation(stopping, fleet.observe(uid, host), now) };
+    return { vm, record: recordObservation(record, fleet.observe(uid, record), timestamp(clock)) };
   }
 
-  async #remove({ vm, record, signal }: MachineCase): Promise<MachineOutcome> {
-    if (record?.host === undefined) return { vm, record };
-    const { host, ...rest } = record;
-    const member = this.#context.fleet.memberOf(host);
-    await member.hypervisor.removeGuest(vm.metadata.uid, { host }, signal);
-    member.learnRemoval(vm.metadata.uid, host);
-    const { namespace } = vm.metadata;
-    const disks = vm.spec.blockDeviceRefs.flatMap(
-      ({ name }) => this.#context.caches.of("VirtualDisk").get(`${namespace}/${name}`) ?? [],
-    );
-    await this.#detach(disks, host, signal);
+  /** Lets go of what is attached for a guest that is off. */
+  async #release({ vm, record, signal }: MachineCase): Promise<MachineOutcome> {
+    if (record?.state !== "Stopped" || !record.devices?.length) return { vm, record };
+    for (const device of record.devices)
+      await this.#attachments.detach(device, record.host, vm.metadata.uid, signal);
+    const { devices: _, ...rest } = record;
     return { vm, record: rest };
   }
 
-  /** Asks every storage: a disk may have no volume yet, or its class may be gone by now. */
-  async #detach(disks: readonly VirtualDisk[], host: string, signal: AbortSignal): Promise<void> {
-    for (const disk of disks) {
-      for (const storage of this.#context.storages.all()) {
-        await storage.detach(volumeName(disk), host, signal);
-      }
-    }
-  }
-
-  async #choosePlace(
-    vm: VirtualMachine,
-    { vmClass, disks }: MachineParts,
-    signal: AbortSignal,
-  ): Promise<ReturnType<typeof decidePlacement>> {
-    const { fleet } = this.#context;
-    let reaching: readonly string[] | undefined;
-    for (const disk of disks) {
-      const volume = await this.#storageOf(disk).getVolume(volumeName(disk), signal);
-      if (volume === undefined) {
-        return {
-          host: undefined,
-          message: `The volume of VirtualDisk "${disk.metadata.name}" is gone: restore it or create another disk.`,
-        };
-      }
-      const { hosts } = volume;
-      if (hosts) reaching = reaching?.filter((name) => hosts.includes(name)) ?? hosts;
-    }
-    const memoryBytes = parseQuantity(vm.spec.memory.size);
-    const place = decidePlacement({
-      memoryBytes,
-      hosts: fleet.hosts(),
-      promisedBytes: this.#memory.promisedBytes,
-      reachingDisks: reaching,
-      selectors: [vmClass?.spec.nodeSelector ?? {}, { matchLabels: vm.spec.nodeSelector ?? {} }],
-    });
-    // At once: the next decision must count on it, and the cache does not show the start yet.
-    if (place.host !== undefined) this.#memory.reserve(vm.metadata.uid, place.host, memoryBytes);
-    return place;
+  async #remove(input: MachineCase): Promise<MachineOutcome> {
+    const { vm, record, signal } = input;
+    if (record === undefined) return { vm, record };
+    const { host } = record;
+    const { uid } = vm.metadata;
+    const member = this.#context.fleet.memberFor(record);
+    await member.hypervisor.removeGuest(uid, host === undefined ? {} : { host }, signal);
+    if (host !== undefined) member.learnRemoval(uid, host);
+    const released = await this.#release(input);
+    if (released.record === undefined) return released;
+    const { host: _, hypervisor: _name, ...rest } = released.record;
+    return { vm, record: rest };
   }
 
   async #fresh(disk: VirtualDisk): Promise<VirtualDisk> {
@@ -259,17 +260,18 @@ export class MachinePower {
       `VirtualDisk "${keyOf(disk.metadata)}" has been replaced`,
     );
   }
+}
 
-  #storageOf(disk: VirtualDisk): Storage {
-    const { caches, storages } = this.#context;
-    const storageClass = caches.of("StorageClass").get(disk.status?.storageClassName ?? "");
-    const storage = storageClass && storages.of(storageClass);
-    if (storage) return storage;
-    throw new PolyvisorError(
-      "POLYVISOR_UNAVAILABLE",
-      `StorageClass "${disk.status?.storageClassName}" of VirtualDisk "${disk.metadata.name}" is gone, so its storage cannot be found: create the class again`,
-    );
-  }
+/** What was recorded is what is attached: another disk of the same name is another disk. */
+function checkSame(
+  devices: readonly GuestDevice[] | undefined,
+  { volume, kind, name }: DeviceVolume,
+): void {
+  if (devices === undefined || devices.some((device) => device.volume === volume)) return;
+  throw new PolyvisorError(
+    "POLYVISOR_REFUSED",
+    `${kind} "${name}" is another one than the guest was to be started with`,
+  );
 }
 
 /**

@@ -1,14 +1,14 @@
 import { mergeConditions } from "../api/conditions.ts";
-import type { Node, NodeStatus } from "../api/kubernetes-kinds.ts";
+import type { Node, NodeStatus } from "../api/node.ts";
 import { keyOf } from "../api/meta.ts";
 import type { HostState } from "../backend/hypervisor.ts";
 import { condition } from "../machine/machine-conditions.ts";
-import { nodeLabels } from "../machine/placement-decision.ts";
 import { timestamp } from "../util/clock.ts";
 import { jsonEquals } from "../util/json.ts";
 import { formatBytes } from "../util/quantity.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
 import { MACHINES_BY_UID } from "./machine-controller.ts";
+import { mergedLabels } from "./node-labels.ts";
 import { Controller } from "./runtime/controller.ts";
 
 /** Shows every host as a Node, with the guests there that nobody here knows. */
@@ -45,18 +45,19 @@ export class NodeController implements RunnableController {
       if (node) await store.delete("Node", { name }, { uid: node.metadata.uid });
       return;
     }
-    const labels = nodeLabels(host);
+    const metadata = mergedLabels(node?.metadata, host);
     const kept =
       node ??
       (await store.create("Node", {
         apiVersion: "v1",
         kind: "Node",
-        metadata: { name, labels },
+        metadata: { name, ...metadata },
         spec: {},
       }));
-    const labelled = jsonEquals(kept.metadata.labels, labels)
+    const { labels, annotations } = kept.metadata;
+    const labelled = jsonEquals({ labels, annotations }, metadata)
       ? kept
-      : await store.update("Node", { ...kept, metadata: { ...kept.metadata, labels } });
+      : await store.update("Node", { ...kept, metadata: { ...kept.metadata, ...metadata } });
     await store.updateStatus("Node", { ...labelled, status: this.#status(labelled, host) });
   }
 

@@ -1,6 +1,6 @@
-import { DEFAULT_STORAGE_CLASS_ANNOTATION } from "../api/kubernetes-kinds.ts";
+import { DEFAULT_STORAGE_CLASS_ANNOTATION } from "../api/storage-class.ts";
 import { keyOf } from "../api/meta.ts";
-import type { Storage } from "../backend/storage.ts";
+import type { Storage, StorageClassInfo } from "../backend/storage.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
 import { Controller, type ReconcileResult } from "./runtime/controller.ts";
 
@@ -40,20 +40,40 @@ export class StorageClassController implements RunnableController {
   }
 
   async #show(storage: Storage, signal: AbortSignal): Promise<void> {
-    const { store } = this.#context;
-    for (const { name, isDefault, bindingMode } of await storage.classes(signal)) {
-      if (this.#seen.has(name) || (await store.get("StorageClass", { name }))) continue;
-      await store.create("StorageClass", {
-        apiVersion: "storage.k8s.io/v1",
-        kind: "StorageClass",
-        metadata: {
-          name,
-          ...(isDefault && { annotations: { [DEFAULT_STORAGE_CLASS_ANNOTATION]: "true" } }),
-        },
-        provisioner: storage.name,
-        volumeBindingMode: bindingMode,
-        reclaimPolicy: "Delete",
-      });
+    for (const info of await this.#context.storages.learnClasses(storage, signal)) {
+      await this.#showClass(storage, info);
+      if (info.snapshotClass !== undefined)
+        await this.#showSnapshotClass(storage, info.snapshotClass);
     }
+  }
+
+  async #showClass(storage: Storage, info: StorageClassInfo): Promise<void> {
+    const { store } = this.#context;
+    const { name, isDefault, bindingMode, expandable } = info;
+    if (this.#seen.has(name) || (await store.get("StorageClass", { name }))) return;
+    await store.create("StorageClass", {
+      apiVersion: "storage.k8s.io/v1",
+      kind: "StorageClass",
+      metadata: {
+        name,
+        ...(isDefault && { annotations: { [DEFAULT_STORAGE_CLASS_ANNOTATION]: "true" } }),
+      },
+      provisioner: storage.name,
+      volumeBindingMode: bindingMode,
+      reclaimPolicy: "Delete",
+      allowVolumeExpansion: expandable,
+    });
+  }
+
+  async #showSnapshotClass({ name: driver }: Storage, name: string): Promise<void> {
+    const { store } = this.#context;
+    if (await store.get("VolumeSnapshotClass", { name })) return;
+    await store.create("VolumeSnapshotClass", {
+      apiVersion: "snapshot.storage.k8s.io/v1",
+      kind: "VolumeSnapshotClass",
+      metadata: { name },
+      driver,
+      deletionPolicy: "Delete",
+    });
   }
 }

@@ -1,11 +1,15 @@
-import { createHash } from "node:crypto";
-import type { VirtualDisk } from "../api/virtual-disk.ts";
-import type { ClassCpu, VirtualMachineClass } from "../api/virtual-machine-class.ts";
-import { cpuTopology, type VirtualMachine } from "../api/virtual-machine.ts";
+import { cpuTopology } from "../api/cpu-topology.ts";
+import type { VirtualMachineClass } from "../api/virtual-machine-class.ts";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
 import type { BlockSource } from "../backend/block-source.ts";
-import type { GuestCpuModel, GuestSpec } from "../backend/guest-spec.ts";
+import type { GuestSpec } from "../backend/guest-spec.ts";
 import { type AddressRange, gatewayOf, macAddressOf } from "../util/address-range.ts";
 import { parseQuantity } from "../util/quantity.ts";
+import { guestCpuModel } from "./cpu-fit.ts";
+import { type DeviceFacts, guestDisk } from "./guest-devices.ts";
+import { guestMachine } from "./guest-needs.ts";
+import { fractionPercent } from "./machine-resources.ts";
+import type { ProvisioningData } from "./provisioning-decision.ts";
 
 /** Everything that a guest is built from, looked up. */
 export interface GuestParts {
@@ -13,37 +17,32 @@ export interface GuestParts {
   readonly incarnation: number;
   readonly vmClass: VirtualMachineClass;
   /** In the order of `spec.blockDeviceRefs`. */
-  readonly disks: readonly { readonly disk: VirtualDisk; readonly source: BlockSource }[];
+  readonly devices: readonly { readonly device: DeviceFacts; readonly source: BlockSource }[];
   readonly address: string;
   readonly range: AddressRange;
-  readonly userData: string | undefined;
+  readonly provisioning: ProvisioningData;
 }
 
 /** Puts a guest together. */
 export function buildGuestSpec(parts: GuestParts): GuestSpec {
-  const { vm, incarnation, vmClass, disks, address, range, userData } = parts;
-  const { uid, name, namespace = "" } = vm.metadata;
+  const { vm, incarnation, vmClass, devices, address, range, provisioning } = parts;
+  const { uid, name, namespace = "", labels } = vm.metadata;
+  const { userData, answerFiles } = provisioning;
   const gateway = gatewayOf(range);
   return {
     uid,
     incarnation,
     namespace,
     name,
-    machine: { osType: "generic", firmware: "bios", paravirtualized: true, tpm: false },
+    ...(labels && { labels }),
+    machine: guestMachine(vm.spec),
     cpu: {
       ...cpuTopology(vm.spec.cpu.cores),
-      fractionPercent: Number.parseInt(vm.spec.cpu.coreFraction, 10),
-      model: cpuModel(vmClass.spec.cpu),
+      fractionPercent: fractionPercent(vm.spec.cpu.coreFraction),
+      model: guestCpuModel(vmClass.spec.cpu, vmClass.status?.cpuFeatures?.enabled),
     },
     memoryBytes: Math.ceil(parseQuantity(vm.spec.memory.size)),
-    disks: disks.map(({ disk, source }, index) => ({
-      name: `vd-${disk.metadata.name}`,
-      serial: diskSerial(disk.metadata.uid),
-      source,
-      device: "disk",
-      readOnly: false,
-      bootOrder: index + 1,
-    })),
+    disks: devices.map(({ device, source }) => guestDisk(device, source, vm.spec.blockDeviceRefs)),
     interfaces: [
       {
         cidr: range.cidr,
@@ -58,23 +57,6 @@ export function buildGuestSpec(parts: GuestParts): GuestSpec {
         metaData: `instance-id: ${JSON.stringify(uid)}\nlocal-hostname: ${JSON.stringify(name)}\n`,
       },
     }),
+    ...(answerFiles !== undefined && { answerFiles }),
   };
-}
-
-function cpuModel({ type, model = "", features = [] }: ClassCpu): GuestCpuModel {
-  switch (type) {
-    case "Host":
-      return { mode: "host-model" };
-    case "HostPassthrough":
-      return { mode: "host-passthrough" };
-    case "Model":
-      return { mode: "model", model };
-    case "Features":
-      return { mode: "features", features };
-  }
-}
-
-/** Guests read at most 20 characters of a serial number, so a uid does not fit. */
-function diskSerial(uid: string): string {
-  return createHash("sha256").update(uid).digest("hex").slice(0, 20);
 }

@@ -1,5 +1,5 @@
 import type { ConditionInput } from "../api/conditions.ts";
-import type { GuestRecord, VirtualMachinePhase } from "../api/virtual-machine.ts";
+import type { GuestRecord, VirtualMachinePhase } from "../api/virtual-machine-status.ts";
 import type { GuestObservation } from "./guest-record.ts";
 
 /** A condition that is True, or False or Unknown for a reason. */
@@ -21,19 +21,19 @@ export interface PhaseInputs {
   readonly startWanted: boolean;
 }
 
-/** The phase of a VM. */
+/** The phase of a VM. Source: DVP, "VM phase mapping". */
 export function virtualMachinePhase(inputs: PhaseInputs): VirtualMachinePhase {
   const { deleting, record, observation, startWanted } = inputs;
   if (deleting) return "Terminating";
+  const power = observation.state === "present" ? observation.guest.power : undefined;
   switch (record?.state) {
     case "Starting":
-      return "Starting";
+      return power === "pending" ? "Pending" : "Starting";
     case "Stopping":
       return "Stopping";
-    case "Running": {
-      const power = observation.state === "present" ? observation.guest.power : "running";
+    case "Running":
+      if (record.migration !== undefined) return "Migrating";
       return power === "paused" ? "Pause" : power === "stopping" ? "Stopping" : "Running";
-    }
     case "Stopped":
     case undefined:
       return startWanted ? "Pending" : "Stopped";
@@ -55,11 +55,12 @@ export function runningCondition(
     );
   }
   if (record?.state === "Running") return condition("Running", "True", "Running");
+  const waiting = observation.state === "present" ? observation.guest.message : undefined;
   const ended =
     record?.state === "Stopped" && record.stopReason !== undefined
       ? `The guest does not run: ${STOP_TEXTS[record.stopReason]}.`
       : "";
-  return condition("Running", "False", "NotRunning", problem ?? ended);
+  return condition("Running", "False", "NotRunning", problem ?? waiting ?? ended);
 }
 
 const STOP_TEXTS: Readonly<Record<NonNullable<GuestRecord["stopReason"]>, string>> = {
@@ -67,6 +68,9 @@ const STOP_TEXTS: Readonly<Record<NonNullable<GuestRecord["stopReason"]>, string
   GuestReset: "it asked for a reboot",
   Stopped: "it was stopped on its host",
   StoppedByPolicy: "the run policy wants it to be off",
+  StoppedByOperation: "an operation stopped it",
+  StoppedForRestart: "it is being restarted",
+  StoppedForMaintenance: "the VM is being restored",
   Crashed: "it crashed",
   HostLost: "its host was lost",
   StartFailed: "it did not start",

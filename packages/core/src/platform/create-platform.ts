@@ -1,18 +1,25 @@
 import { findKind, type Kind, KINDS } from "../api/kinds.ts";
+import { DEFAULT_NAMESPACE } from "../api/meta.ts";
 import { MODULE_CONFIG, MODULE_CONFIG_NAME, type ModuleSettings } from "../api/module-config.ts";
+import { whyNotTaken } from "../api/not-yet.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ImageStore } from "../backend/image-store.ts";
 import { AddressController } from "../controllers/address-controller.ts";
 import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
+import { EventRecorder } from "../controllers/event-recorder.ts";
+import { DiskSnapshotController } from "../controllers/disk-snapshot-controller.ts";
 import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
 import { MachineController } from "../controllers/machine-controller.ts";
+import { NamespaceController } from "../controllers/namespace-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
+import { KeyedMutex } from "../controllers/runtime/keyed-mutex.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
 import { StorageRegistry } from "../controllers/storage-registry.ts";
+import { type UploadAddresses, Uploads } from "../controllers/uploads.ts";
 import { memoryStore } from "../store/memory-store.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import type { Clock } from "../util/clock.ts";
@@ -23,6 +30,7 @@ import { type Logger, silentLogger } from "../util/logger.ts";
 import type { RandomSource } from "../util/random-source.ts";
 import { systemClock, systemRandom } from "../util/system.ts";
 import { Container } from "./container.ts";
+import { ensureNamespace } from "./ensure-namespace.ts";
 import type { AppliedResource, Platform } from "./platform.ts";
 import { createPredefinedClasses } from "./predefined-classes.ts";
 import { readManifests } from "./read-manifests.ts";
@@ -37,6 +45,8 @@ export interface PlatformOptions {
   readonly backends: readonly Backend[];
   /** Where images are kept. Without one, images and disks made of them stay Pending and say so. */
   readonly imageStore?: ImageStore;
+  /** Where `uploadHandler` is reached. Without it, images and disks of type Upload stay Pending and say so. */
+  readonly uploads?: UploadAddresses;
   /** Where resources are kept. Default: in memory, gone with the process. */
   readonly store?: ResourceStore;
   /** First settings; those that the store has already (ModuleConfig `virtualization`) win. */
@@ -67,9 +77,11 @@ export async function createPlatform(options: PlatformOptions): Promise<Platform
     const clients = createClients(parts);
     await createSettings(clients.client("ModuleConfig"), options.settings ?? {});
     await createPredefinedClasses(store);
+    await ensureNamespace(store, DEFAULT_NAMESPACE);
     await startControllers(parts, disposers, ending);
     return {
       ...clients,
+      receiveUpload: (token, upload) => parts.use(PARTS.uploads).receive(token, upload),
       apply: (manifests) => applyManifests(clients.client, manifests),
       [Symbol.asyncDispose]: () => disposers[Symbol.asyncDispose](),
     };
@@ -87,6 +99,10 @@ function bindParts(options: PlatformOptions): Container {
   parts.bind(PARTS.random, () => options.random ?? systemRandom);
   parts.bind(PARTS.logger, () => options.logger ?? silentLogger);
   parts.bind(PARTS.imageStore, () => imageStore);
+  parts.bind(PARTS.uploads, (all) => {
+    const [clock, random] = [all.use(PARTS.clock), all.use(PARTS.random)];
+    return new Uploads({ clock, random, addresses: options.uploads });
+  });
   parts.bind(PARTS.caches, () => new Caches());
   parts.bind(PARTS.store, (all) => {
     const [clock, random] = [all.use(PARTS.clock), all.use(PARTS.random)];
@@ -103,25 +119,39 @@ function bindParts(options: PlatformOptions): Container {
     PARTS.storages,
     () => new StorageRegistry(backends.flatMap(({ storage }) => storage ?? [])),
   );
+  parts.bind(PARTS.events, (all) => {
+    const [store, clock, logger] = [
+      all.use(PARTS.store),
+      all.use(PARTS.clock),
+      all.use(PARTS.logger),
+    ];
+    return new EventRecorder({ store, clock, logger });
+  });
   parts.bind(PARTS.context, (all) => ({
     store: all.use(PARTS.store),
     caches: all.use(PARTS.caches),
     clock: all.use(PARTS.clock),
     logger: all.use(PARTS.logger),
+    events: all.use(PARTS.events),
     fleet: all.use(PARTS.fleet),
     storages: all.use(PARTS.storages),
     imageStore: all.use(PARTS.imageStore),
+    uploads: all.use(PARTS.uploads),
   }));
   parts.bind(PARTS.controllers, (all) => {
     const context = all.use(PARTS.context);
+    const gate = new KeyedMutex();
     return [
       new AddressController(context),
       new ClassController(context),
       new DiskController(context),
+      new DiskSnapshotController(context, gate),
+      all.use(PARTS.events),
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),
       new LeaseController(context),
       new MachineController(context),
+      new NamespaceController(context),
       new NodeController(context),
       new StorageClassController(context),
     ];
@@ -187,6 +217,7 @@ async function startControllers(
   const running: Promise<unknown>[] = [ended];
   disposers.defer(async () => {
     ending.abort();
+    parts.use(PARTS.uploads).close();
     await Promise.allSettled(running);
   });
   await synced;
@@ -195,11 +226,11 @@ async function startControllers(
   running.push(fleet.follow(signal), ...controllers.map((controller) => controller.run(signal)));
 }
 
-type Clients = Omit<Platform, "apply" | typeof Symbol.asyncDispose>;
+type Clients = Omit<Platform, "apply" | "receiveUpload" | typeof Symbol.asyncDispose>;
 
 function createClients(parts: Container): Clients {
-  const { store, clock, fleet } = parts.use(PARTS.context);
-  const common = { store, clock, random: parts.use(PARTS.random) };
+  const { store, clock, fleet, logger } = parts.use(PARTS.context);
+  const common = { store, clock, logger, random: parts.use(PARTS.random) };
   const virtualMachines = new VirtualMachineClient({ ...common, fleet });
   const made = new Map<Kind, ResourceClient<Kind>>(
     (Object.keys(KINDS) as Kind[]).map((kind) => [kind, new ResourceClient(kind, common)]),
@@ -213,16 +244,27 @@ function createClients(parts: Container): Clients {
   return {
     client,
     clusterVirtualImages: client("ClusterVirtualImage"),
+    events: client("Event"),
     moduleConfigs: client("ModuleConfig"),
+    namespaces: client("Namespace"),
     nodes: client("Node"),
     secrets: client("Secret"),
     storageClasses: client("StorageClass"),
+    virtualDiskSnapshots: client("VirtualDiskSnapshot"),
     virtualDisks: client("VirtualDisk"),
     virtualImages: client("VirtualImage"),
+    virtualMachineBlockDeviceAttachments: client("VirtualMachineBlockDeviceAttachment"),
     virtualMachineClasses: client("VirtualMachineClass"),
-    virtualMachineIPAddresses: client("VirtualMachineIPAddress"),
     virtualMachineIPAddressLeases: client("VirtualMachineIPAddressLease"),
+    virtualMachineIPAddresses: client("VirtualMachineIPAddress"),
+    virtualMachineMACAddressLeases: client("VirtualMachineMACAddressLease"),
+    virtualMachineMACAddresses: client("VirtualMachineMACAddress"),
+    virtualMachineOperations: client("VirtualMachineOperation"),
+    virtualMachinePools: client("VirtualMachinePool"),
+    virtualMachineSnapshotOperations: client("VirtualMachineSnapshotOperation"),
+    virtualMachineSnapshots: client("VirtualMachineSnapshot"),
     virtualMachines,
+    volumeSnapshotClasses: client("VolumeSnapshotClass"),
   };
 }
 
@@ -238,10 +280,9 @@ async function applyManifests(
     const { kind } = manifest;
     const definition = typeof kind === "string" ? findKind(kind) : undefined;
     if (definition === undefined || definition.kind !== kind) {
-      const known = Object.keys(KINDS).join(", ");
       throw new PolyvisorError(
         "POLYVISOR_INVALID",
-        `manifest ${index + 1}: kind: ${kind === undefined ? "is missing" : `${JSON.stringify(kind)} is not known`}: use one of ${known}`,
+        `manifest ${index + 1}: kind: ${kindProblem(kind)}`,
       );
     }
     if (manifest["apiVersion"] === undefined) {
@@ -256,4 +297,12 @@ async function applyManifests(
   const applied: Applied<AppliedResource>[] = [];
   for (const { kind, manifest } of checked) applied.push(await client(kind).apply(manifest));
   return applied;
+}
+
+function kindProblem(kind: unknown): string {
+  if (kind === undefined) return `is missing: use one of ${Object.keys(KINDS).join(", ")}`;
+  const named = JSON.stringify(kind);
+  const reason = typeof kind === "string" ? whyNotTaken(kind) : undefined;
+  if (reason !== undefined) return `${named} is not taken: ${reason}`;
+  return `${named} is not known: use one of ${Object.keys(KINDS).join(", ")}`;
 }

@@ -1,8 +1,8 @@
-import type { AdmissionContext, KindDefinition, Manifest } from "../api/kind.ts";
+import type { AdmissionContext, AdmissionIssue, KindDefinition, Manifest } from "../api/kind.ts";
 import { type Kind, type KindInputs, type Kinds, KINDS } from "../api/kinds.ts";
 import { DEFAULT_NAMESPACE, keyOf, type ObjectMeta, type Resource } from "../api/meta.ts";
-import { leaseName } from "../api/virtual-machine-ip-address.ts";
 import { MODULE_CONFIG_NAME } from "../api/module-config.ts";
+import { unfulfilled } from "../api/not-yet.ts";
 import type {
   ListOptions,
   NewResource,
@@ -15,7 +15,9 @@ import type {
 import type { Clock } from "../util/clock.ts";
 import { isPolyvisorError, PolyvisorError } from "../util/errors.ts";
 import { isPlainObject, jsonEquals, mergePatch } from "../util/json.ts";
+import type { Logger } from "../util/logger.ts";
 import { randomNameSuffix, type RandomSource } from "../util/random-source.ts";
+import { ensureNamespace } from "./ensure-namespace.ts";
 import { refuse, validateManifest, type ValidManifest } from "./validate-manifest.ts";
 import { type WaitGoal, waitForResource } from "./wait-for.ts";
 
@@ -29,6 +31,8 @@ export interface NamespaceOptions {
 export interface Applied<R> {
   readonly resource: R;
   readonly operation: "created" | "configured" | "unchanged";
+  /** What was accepted and may not be what was meant, or is written otherwise now. */
+  readonly warnings: readonly string[];
 }
 
 /** What a user sends of a kind. */
@@ -44,16 +48,23 @@ export class ResourceClient<K extends Kind> {
   readonly #store: ResourceStore;
   readonly #clock: Clock;
   readonly #random: RandomSource;
+  readonly #logger: Logger;
 
   constructor(
     kind: K,
-    parts: { readonly store: ResourceStore; readonly clock: Clock; readonly random: RandomSource },
+    parts: {
+      readonly store: ResourceStore;
+      readonly clock: Clock;
+      readonly random: RandomSource;
+      readonly logger: Logger;
+    },
   ) {
     this.kind = kind;
     this.#definition = KINDS[kind] as unknown as KindDefinition<Kinds[K]>;
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#random = parts.random;
+    this.#logger = parts.logger;
   }
 
   /** @throws `POLYVISOR_NOT_FOUND`. */
@@ -73,7 +84,7 @@ export class ResourceClient<K extends Kind> {
 
   /** @throws `POLYVISOR_INVALID` with every broken rule, `POLYVISOR_ALREADY_EXISTS`. */
   async create(manifest: ManifestOf<K>): Promise<Kinds[K]> {
-    return this.#create(this.#validate(manifest));
+    return this.#logging((warnings) => this.#create(this.#validate(manifest), warnings));
   }
 
   /**
@@ -84,7 +95,7 @@ export class ResourceClient<K extends Kind> {
   async update(resource: Kinds[K]): Promise<Kinds[K]> {
     const valid = this.#validate(resource as unknown as ManifestOf<K>);
     const stored = await this.get(resource.metadata.name, resource.metadata);
-    return this.#update(stored, valid, resource.metadata);
+    return this.#logging((warnings) => this.#update(stored, valid, resource.metadata, warnings));
   }
 
   /** Changes parts of a resource. Repeats by itself when somebody else writes at the same time. */
@@ -102,7 +113,7 @@ export class ResourceClient<K extends Kind> {
       };
       const valid = this.#validate({ ...patched, metadata } as never);
       try {
-        return await this.#update(stored, valid, metadata);
+        return await this.#logging((warnings) => this.#update(stored, valid, metadata, warnings));
       } catch (error) {
         if (!isPolyvisorError(error, "POLYVISOR_CONFLICT")) throw error;
       }
@@ -116,24 +127,30 @@ export class ResourceClient<K extends Kind> {
   async apply(manifest: ManifestOf<K>): Promise<Applied<Kinds[K]>> {
     const valid = this.#validate(manifest);
     const { name, namespace, labels, annotations } = valid.metadata;
-    if (name === undefined) return { resource: await this.#create(valid), operation: "created" };
     for (;;) {
+      const warnings = [...valid.warnings];
+      if (name === undefined) {
+        const resource = await this.#create(valid, warnings);
+        return { resource, operation: "created", warnings };
+      }
       const stored = await this.#store.get(
         this.kind,
         this.#name(name, { ...(namespace !== undefined && { namespace }) }),
       );
       try {
-        if (stored === undefined)
-          return { resource: await this.#create(valid), operation: "created" };
+        if (stored === undefined) {
+          const resource = await this.#create(valid, warnings);
+          return { resource, operation: "created", warnings };
+        }
         const { metadata } = stored;
         const merged: ObjectMeta = {
           ...metadata,
           ...(labels && { labels: { ...metadata.labels, ...labels } }),
           ...(annotations && { annotations: { ...metadata.annotations, ...annotations } }),
         };
-        const resource = await this.#update(stored, valid, merged);
+        const resource = await this.#update(stored, valid, merged, warnings);
         const unchanged = resource.metadata.resourceVersion === metadata.resourceVersion;
-        return { resource, operation: unchanged ? "unchanged" : "configured" };
+        return { resource, operation: unchanged ? "unchanged" : "configured", warnings };
       } catch (error) {
         const raced =
           isPolyvisorError(error, "POLYVISOR_CONFLICT") ||
@@ -143,8 +160,15 @@ export class ResourceClient<K extends Kind> {
     }
   }
 
-  /** Asks for deletion; {@link waitFor} with `deleted` tells when it is done. @throws `POLYVISOR_NOT_FOUND`. */
-  delete(name: string, options: NamespaceOptions = {}): Promise<void> {
+  /**
+   * Asks for deletion; {@link waitFor} with `deleted` tells when it is done.
+   *
+   * @throws `POLYVISOR_NOT_FOUND`, `POLYVISOR_REFUSED` for what cannot be deleted.
+   */
+  async delete(name: string, options: NamespaceOptions = {}): Promise<void> {
+    const { admitDeletion } = this.#definition;
+    const reason = admitDeletion?.(await this.get(name, options));
+    if (reason !== undefined) throw new PolyvisorError("POLYVISOR_REFUSED", reason);
     return this.#store.delete(this.kind, this.#name(name, options));
   }
 
@@ -174,13 +198,22 @@ export class ResourceClient<K extends Kind> {
     return this.#definition.namespaced ? { name, namespace } : { name };
   }
 
+  /** Warnings of calls that give back the resource itself go to the log. */
+  async #logging(write: (warnings: string[]) => Promise<Kinds[K]>): Promise<Kinds[K]> {
+    const warnings: string[] = [];
+    const resource = await write(warnings);
+    const about = { kind: this.kind, resource: keyOf(resource.metadata) };
+    for (const warning of warnings) this.#logger.warn(about, warning);
+    return resource;
+  }
+
   #validate(manifest: ManifestOf<K>): ValidManifest {
     return validateManifest(this.#definition as unknown as KindDefinition<Resource>, {
       ...manifest,
     });
   }
 
-  async #create({ metadata, content }: ValidManifest): Promise<Kinds[K]> {
+  async #create({ metadata, content }: ValidManifest, warnings: string[]): Promise<Kinds[K]> {
     const { labels, annotations, finalizers, ownerReferences, namespace, generateName } = metadata;
     const name = metadata.name ?? `${generateName}${randomNameSuffix(this.#random)}`;
     const resource = {
@@ -196,14 +229,17 @@ export class ResourceClient<K extends Kind> {
       },
       ...content,
     };
-    await this.#admit(resource as unknown as Kinds[K], undefined);
-    return this.#store.create(this.kind, resource as unknown as NewResource<Kinds[K]>);
+    const context = await this.#context(undefined, warnings);
+    const admitted = await this.#admit(resource as unknown as Kinds[K], context);
+    if (namespace !== undefined) await ensureNamespace(this.#store, namespace);
+    return this.#store.create(this.kind, admitted as unknown as NewResource<Kinds[K]>);
   }
 
   async #update(
     stored: Kinds[K],
     { content }: ValidManifest,
     metadata: ObjectMeta,
+    warnings: string[],
   ): Promise<Kinds[K]> {
     const { status, metadata: _, ...before } = stored as Resource;
     const next = {
@@ -214,35 +250,57 @@ export class ResourceClient<K extends Kind> {
       metadata,
     } as unknown as Kinds[K];
     const { status: _status, metadata: _metadata, ...after } = next as Resource;
-    if (!jsonEquals(before, after)) await this.#admit(next, stored);
-    return this.#store.update(this.kind, next);
+    if (jsonEquals(before, after)) {
+      await this.#admitMetadata(next, stored, warnings);
+      return this.#store.update(this.kind, next);
+    }
+    const admitted = await this.#admit(next, await this.#context(stored, warnings));
+    return this.#store.update(this.kind, admitted);
   }
 
-  async #admit(next: Kinds[K], previous: Kinds[K] | undefined): Promise<void> {
-    const issues = await this.#definition.admit?.(next, await this.#admissionContext(previous));
-    if (!issues?.length) return;
-    throw refuse(
-      this.#definition,
-      next.metadata,
-      issues.map(({ field, message }) => `${field}: ${message}`),
-    );
+  /** Fills in the rest of the defaults and checks the rules. */
+  async #admit(next: Kinds[K], context: AdmissionContext<Kinds[K]>): Promise<Kinds[K]> {
+    const filled = (await this.#definition.setDefaults?.(next, context)) ?? next;
+    if (Array.isArray(filled)) throw this.#refuse(next, filled as readonly AdmissionIssue[]);
+    const resource = filled as Kinds[K];
+    const { admit, admitMetadata } = this.#definition;
+    const issues = [
+      ...unfulfilled(this.kind, resource, context.previous),
+      ...((await admitMetadata?.(resource, context)) ?? []),
+      ...((await admit?.(resource, context)) ?? []),
+    ];
+    if (issues.length > 0) throw this.#refuse(next, issues);
+    return resource;
   }
 
-  async #admissionContext(previous: Kinds[K] | undefined): Promise<AdmissionContext<Kinds[K]>> {
-    const config = await this.#store.get("ModuleConfig", { name: MODULE_CONFIG_NAME });
+  async #admitMetadata(next: Kinds[K], previous: Kinds[K], warnings: string[]): Promise<void> {
+    const { admitMetadata } = this.#definition;
+    const unchanged =
+      jsonEquals(previous.metadata.labels, next.metadata.labels) &&
+      jsonEquals(previous.metadata.annotations, next.metadata.annotations);
+    if (admitMetadata === undefined || unchanged) return;
+    const issues = await admitMetadata(next, await this.#context(previous, warnings));
+    if (issues.length > 0) throw this.#refuse(next, issues);
+  }
+
+  #refuse({ metadata }: Kinds[K], issues: readonly AdmissionIssue[]): PolyvisorError {
+    const lines = issues.map(({ field, message }) => `${field}: ${message}`);
+    return refuse(this.#definition, metadata, lines);
+  }
+
+  async #context(
+    previous: Kinds[K] | undefined,
+    warnings: string[],
+  ): Promise<AdmissionContext<Kinds[K]>> {
+    const store = this.#store;
+    const config = await store.get("ModuleConfig", { name: MODULE_CONFIG_NAME });
     return {
       previous,
       virtualMachineCIDRs: config?.spec.settings.virtualMachineCIDRs ?? [],
-      isAddressTaken: async (address, holder) => {
-        const lease = await this.#store.get("VirtualMachineIPAddressLease", {
-          name: leaseName(address),
-        });
-        if (lease === undefined) return false;
-        const ref = lease.spec.virtualMachineIPAddressRef;
-        // A lease without a name is kept for its namespace, which may take it again.
-        if (ref?.name === undefined) return ref?.namespace !== holder.split("/")[0];
-        return `${ref.namespace}/${ref.name}` !== holder;
-      },
+      get: (kind, where) => store.get(kind, where),
+      list: async (kind, namespace) =>
+        (await store.list(kind, { ...(namespace !== undefined && { namespace }) })).items,
+      warn: (message) => warnings.push(message),
     };
   }
 }

@@ -24,15 +24,18 @@ export function resourceTable<K extends Kind>(
   const columns = definition.columns.filter((column) => wide || column.wide !== true);
   const age = (text: string | undefined): string =>
     text === undefined ? "" : formatAge(now - Date.parse(text));
+  const titles = columns.map(({ name }) => name.toUpperCase());
+  const whole = definition.wholeTable === true;
   return {
-    columns: ["NAME", ...columns.map(({ name }) => name.toUpperCase()), "AGE"],
-    rows: resources.map((resource) => [
-      resource.metadata.name,
-      ...columns.map(({ value, type }) =>
+    columns: whole ? titles : ["NAME", ...titles, "AGE"],
+    rows: resources.map((resource) => {
+      const cells = columns.map(({ value, type }) =>
         type === "date" ? age(value(resource)) : (value(resource) ?? ""),
-      ),
-      age(resource.metadata.creationTimestamp),
-    ]),
+      );
+      if (whole) return cells;
+      const { name, creationTimestamp } = resource.metadata;
+      return [definition.nameCell?.(resource) ?? name, ...cells, age(creationTimestamp)];
+    }),
   };
 }
 

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import { rewriteAliases } from "../api/aliases.ts";
 import type { KindDefinition } from "../api/kind.ts";
 import {
   DEFAULT_NAMESPACE,
@@ -15,6 +16,8 @@ export interface ValidManifest {
   readonly metadata: ObjectMetaInput;
   /** Everything besides `apiVersion`, `kind`, `metadata` and `status`. */
   readonly content: Readonly<Record<string, unknown>>;
+  /** What was written otherwise than it should be. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -36,7 +39,8 @@ export function validateManifest(
     issues.push(`kind: must be "${definition.kind}"`);
   const validMetadata = metadataSchema.safeParse(metadata ?? {});
   if (!validMetadata.success) issues.push(...formatIssues(validMetadata.error, ["metadata"]));
-  const content = definition.schema.safeParse(rest);
+  const normal = rewriteAliases(definition, typeof apiVersion === "string" ? apiVersion : "", rest);
+  const content = definition.schema.safeParse(normal.content);
   if (!content.success) issues.push(...formatIssues(content.error, []));
   const name = validMetadata.data?.name;
   if (validMetadata.success) issues.push(...checkName(definition, validMetadata.data));
@@ -49,15 +53,19 @@ export function validateManifest(
       ...(definition.namespaced && { namespace: namespace ?? DEFAULT_NAMESPACE }),
     },
     content: content.data as Readonly<Record<string, unknown>>,
+    warnings: [
+      ...normal.warnings,
+      ...(!definition.namespaced && namespace !== undefined
+        ? [`metadata.namespace has no effect: a ${definition.kind} belongs to no namespace`]
+        : []),
+    ],
   };
 }
 
 function checkName(
-  { maxNameLength = 253, kind, namespaced }: KindDefinition<Resource>,
-  { name, generateName, namespace }: ObjectMetaInput,
+  { maxNameLength = 253, kind }: KindDefinition<Resource>,
+  { name, generateName }: ObjectMetaInput,
 ): string[] {
-  if (!namespaced && namespace !== undefined)
-    return [`metadata.namespace: a ${kind} belongs to no namespace: leave it out`];
   if (name === undefined) return generateName === undefined ? ["metadata.name: is missing"] : [];
   if (name.length <= maxNameLength) return [];
   return [

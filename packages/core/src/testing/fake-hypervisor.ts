@@ -1,3 +1,4 @@
+import type { GuestAgent } from "../backend/guest-agent.ts";
 import type { GuestRef, GuestSpec } from "../backend/guest-spec.ts";
 import type {
   ByteStream,
@@ -29,7 +30,26 @@ export interface FakeHypervisorOptions {
   readonly hosts?: readonly string[];
   /** Memory of each host. Default 64 GiB. */
   readonly memoryBytes?: number;
+  /** True for the facet `agent`. Default false. */
+  readonly agent?: boolean;
 }
+
+const CAPABILITIES: HypervisorCapabilities = {
+  blockSources: ["file", "block"],
+  placement: "explicit",
+  guests: {
+    osTypes: ["generic", "windows", "legacy"],
+    firmware: ["bios", "efi", "efi-secure-boot"],
+    tpm: true,
+    emulatedDevices: true,
+    cpuFraction: true,
+    answerFiles: true,
+  },
+  consoles: { serial: true, vnc: false },
+  migration: false,
+  hotplug: false,
+  agent: false,
+};
 
 /**
  * A hypervisor in memory, for tests.
@@ -39,22 +59,11 @@ export interface FakeHypervisorOptions {
  */
 export class FakeHypervisor implements Hypervisor {
   readonly name: string;
-  readonly capabilities: HypervisorCapabilities = {
-    blockSources: ["file", "block"],
-    placement: "explicit",
-    guests: {
-      osTypes: ["generic", "windows", "legacy"],
-      firmware: ["bios", "efi", "efi-secure-boot"],
-      tpm: true,
-      emulatedDevices: true,
-      cpuFraction: true,
-      answerFiles: true,
-    },
-    consoles: { serial: true, vnc: false },
-    migration: false,
-    hotplug: false,
-    agent: false,
-  };
+  readonly capabilities: HypervisorCapabilities;
+  /** Present when the options say so; the capabilities say so too. */
+  readonly agent?: GuestAgent;
+  /** When true, guests that are started from now on have an agent inside that answers. */
+  withAgents = false;
   /** When true, guests do not follow a shutdown. */
   ignoreShutdown = false;
   readonly #hosts = new Map<string, HostState>();
@@ -66,8 +75,11 @@ export class FakeHypervisor implements Hypervisor {
     name = "fake",
     hosts = ["node-1"],
     memoryBytes = 64 * 2 ** 30,
+    agent = false,
   }: FakeHypervisorOptions = {}) {
     this.name = name;
+    this.capabilities = { ...CAPABILITIES, agent };
+    if (agent) this.agent = this.#makeAgent();
     for (const host of hosts) {
       this.#guests.set(host, new Map());
       this.#hosts.set(host, {
@@ -133,7 +145,8 @@ export class FakeHypervisor implements Hypervisor {
         throw refused(`another guest has the name ${namespace}/${name}`);
       }
     }
-    const state = { uid, incarnation, namespace, name, host, power: "running" } as const;
+    const base = { uid, incarnation, namespace, name, host, power: "running" } as const;
+    const state = { ...base, ...(this.withAgents && { agentConnected: true }) };
     guests.set(uid, { spec, state });
     this.#emit({ type: "guest", guest: state });
     return state;
@@ -205,6 +218,31 @@ export class FakeHypervisor implements Hypervisor {
   /** Puts a guest on a host that carries no mark of ours. */
   addUnknownGuest(host: string, name: string): void {
     this.#update(host, { unknownGuests: [...(this.#hosts.get(host)?.unknownGuests ?? []), name] });
+  }
+
+  #makeAgent(): GuestAgent {
+    return {
+      info: async (ref, host) => {
+        this.#withAgent(ref, host);
+        return { version: "1.0", supported: true, addresses: [] };
+      },
+      freeze: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), true),
+      thaw: async (ref, host) => this.#setFrozen(this.#withAgent(ref, host), false),
+    };
+  }
+
+  #withAgent({ uid, incarnation }: GuestRef, host: string): FakeGuest {
+    const guest = this.#on(host).get(uid);
+    const { state } = guest ?? {};
+    const isMeant = state?.power === "running" && state.incarnation === incarnation;
+    if (guest && isMeant && state.agentConnected === true) return guest;
+    throw new PolyvisorError("POLYVISOR_UNAVAILABLE", "no agent answers");
+  }
+
+  #setFrozen(guest: FakeGuest, frozen: boolean): void {
+    if ((guest.state.frozen ?? false) === frozen) return;
+    guest.state = { ...guest.state, frozen };
+    this.#emit({ type: "guest", guest: guest.state });
   }
 
   #on(host: string | undefined): Map<string, FakeGuest> {

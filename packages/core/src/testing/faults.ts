@@ -15,6 +15,16 @@ export interface Faulty<T> {
   readonly rules: FaultRule[];
 }
 
+const FACETS: ReadonlySet<string | symbol> = new Set([
+  "agent",
+  "consoles",
+  "content",
+  "expansion",
+  "hotplug",
+  "migration",
+  "snapshots",
+]);
+
 /** Wraps a port so that calls can be made to fail. Facets are wrapped too. */
 export function withFaults<T extends object>(target: T): Faulty<T> {
   const rules: FaultRule[] = [];
@@ -33,7 +43,7 @@ export function withFaults<T extends object>(target: T): Faulty<T> {
     new Proxy(object, {
       get(inner, property) {
         const member: unknown = Reflect.get(inner, property, inner);
-        const facet = property === "content" || property === "consoles";
+        const facet = FACETS.has(property);
         if (facet && typeof member === "object" && member !== null) return wrap(member);
         if (typeof member !== "function") return member;
         const method = member.bind(inner) as (...args: unknown[]) => unknown;

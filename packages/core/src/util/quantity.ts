@@ -68,3 +68,10 @@ export function formatBytesApproximately(bytes: number): string {
     ? `${bytes} B`
     : `${(bytes / (FACTORS[unit] ?? 1)).toFixed(1)} ${unit}B`;
 }
+
+/** Bytes as a quantity with one decimal, as tables show it: `285.9Mi`, `2.5Gi`, `10Gi`. */
+export function formatBytesRounded(bytes: number): string {
+  const unit = BINARY_UNITS.find((candidate) => bytes >= (FACTORS[candidate] ?? 1));
+  if (unit === undefined) return String(Math.round(bytes));
+  return `${(bytes / (FACTORS[unit] ?? 1)).toFixed(1).replace(/\.0$/, "")}${unit}`;
+}

@@ -2,6 +2,7 @@ import type { ClassCpu, GuestSpec, VirtualMachineSpec } from "@polyvisor/core";
 import { describe, expect, it } from "vitest";
 import { macAddressOf } from "@polyvisor/core";
 import { buildGuestSpec, type GuestParts } from "../../src/machine/build-guest-spec.ts";
+import { deviceSerial } from "../../src/machine/guest-devices.ts";
 import { parseRange } from "../../src/util/address-range.ts";
 import { disk, machine, machineClass } from "../support/resources.ts";
 
@@ -11,16 +12,28 @@ function build(
   more: Partial<GuestParts> = {},
 ): GuestSpec {
   return buildGuestSpec({
-    vm: machine("linux-vm", spec),
+    vm: machine("linux-vm", {
+      blockDeviceRefs: [
+        { kind: "VirtualDisk", name: "root" },
+        { kind: "VirtualDisk", name: "data" },
+      ],
+      ...spec,
+    }),
     incarnation: 4,
     vmClass: machineClass({ cpu }),
-    disks: ["root", "data"].map((name) => ({
-      disk: disk(name),
+    devices: ["root", "data"].map((name) => ({
+      device: {
+        kind: "VirtualDisk",
+        name,
+        serial: deviceSerial(disk(name).metadata.uid),
+        device: "disk",
+        readOnly: false,
+      },
       source: { type: "file", path: `/volumes/${name}`, format: "raw" },
     })),
     address: "10.66.10.14",
     range: parseRange("10.66.10.0/24"),
-    userData: undefined,
+    provisioning: {},
     ...more,
   });
 }
@@ -97,11 +110,49 @@ describe("buildGuestSpec", () => {
   });
 
   it("hands over what cloud-init reads, with texts that YAML cannot misread", () => {
-    const built = build({}, { type: "Host" }, { userData: "#cloud-config\n" });
+    const built = build({}, { type: "Host" }, { provisioning: { userData: "#cloud-config\n" } });
     expect(built.cloudInit).toEqual({
       userData: "#cloud-config\n",
       metaData: 'instance-id: "uid-of-linux-vm"\nlocal-hostname: "linux-vm"\n',
     });
+  });
+});
+
+describe("what a guest is made for", () => {
+  it.each<[Partial<VirtualMachineSpec>, GuestSpec["machine"]]>([
+    [
+      { osType: "Windows", bootloader: "EFIWithSecureBoot" },
+      { osType: "windows", firmware: "efi-secure-boot", paravirtualized: true, tpm: true },
+    ],
+    [
+      { osType: "Legacy", enableParavirtualization: false },
+      { osType: "legacy", firmware: "bios", paravirtualized: false, tpm: false },
+    ],
+    [
+      { bootloader: "EFI" },
+      { osType: "generic", firmware: "efi", paravirtualized: true, tpm: false },
+    ],
+  ])("%j", (spec, expected) => {
+    expect(build(spec).machine).toEqual(expected);
+  });
+
+  it("is set aside as the core fraction says", () => {
+    expect(build({ cpu: { cores: 2, coreFraction: "20%" } }).cpu.fractionPercent).toBe(20);
+  });
+
+  it("boots in the order that the VM's spec says, and gets answer files", () => {
+    const blockDeviceRefs = [
+      { kind: "VirtualDisk", name: "root" },
+      { kind: "VirtualDisk", name: "data", bootOrder: 1 },
+    ] as const;
+    const answerFiles = { "autounattend.xml": "<unattend/>" };
+    const built = build({ blockDeviceRefs }, { type: "Host" }, { provisioning: { answerFiles } });
+    expect(built.disks.map(({ name, bootOrder }) => [name, bootOrder])).toEqual([
+      ["vd-root", 2],
+      ["vd-data", 1],
+    ]);
+    expect(built.answerFiles).toEqual(answerFiles);
+    expect(built.cloudInit).toBeUndefined();
   });
 });
 

@@ -1,4 +1,4 @@
-import type { GuestRecord, GuestStopReason } from "@polyvisor/core";
+import type { GuestDevice, GuestRecord, GuestStopReason } from "@polyvisor/core";
 import { describe, expect, it } from "vitest";
 import type { GuestObservation } from "../../src/machine/guest-record.ts";
 import {
@@ -6,8 +6,8 @@ import {
   runningCondition,
   virtualMachinePhase,
 } from "../../src/machine/machine-conditions.ts";
-import { waitingChanges } from "../../src/machine/waiting-changes.ts";
-import { guest, machineSpec, record } from "../support/resources.ts";
+import { runningConditions, type RunningInputs } from "../../src/machine/running-conditions.ts";
+import { guest, record } from "../support/resources.ts";
 
 const UNKNOWN: GuestObservation = { state: "unknown" };
 const ABSENT: GuestObservation = { state: "absent" };
@@ -80,39 +80,95 @@ describe("runningCondition", () => {
   );
 });
 
-describe("waitingChanges", () => {
-  const applied = machineSpec({ nodeSelector: { a: "b" } });
+describe("runningConditions", () => {
+  const RUNS = present("running");
+  const ABLE = { migration: true, agent: true };
 
-  it.each([
-    ["nothing runs", machineSpec({ memory: { size: "2Gi" } }), undefined],
-    ["nothing has changed", structuredClone(applied), applied],
+  /** `type=status/reason` of each. */
+  function found(more: Partial<RunningInputs>): string[] {
+    return runningConditions({
+      record: record("Running", { devices: [device("root", true)] }),
+      observation: RUNS,
+      capabilities: ABLE,
+      awaitingRestart: [],
+      agentSupported: true,
+      evictionReason: undefined,
+      maintenance: false,
+      ...more,
+    }).map(({ type, status, reason }) => `${type}=${status}/${reason}`);
+  }
+
+  function device(name: string, shared: boolean): GuestDevice {
+    return { kind: "VirtualDisk", name, volume: `vd-${name}`, state: "Attached", shared };
+  }
+
+  const AGENT: GuestObservation = {
+    state: "present",
+    guest: { ...guest("running"), agentConnected: true },
+  };
+  const READY = ["AgentReady=True/AgentReady", "Migratable=True/VirtualMachineMigratable"];
+
+  it.each<[string, Partial<RunningInputs>, string[]]>([
+    ["a guest whose agent answers", { observation: AGENT }, READY],
+    ["one without", {}, ["AgentReady=False/AgentNotReady", READY[1] ?? ""]],
     [
-      "the change acts at once",
-      machineSpec({
-        ...applied,
-        runPolicy: "AlwaysOff",
-        terminationGracePeriodSeconds: 1,
-        liveMigrationPolicy: "AlwaysForced",
-        disruptions: {},
-      }),
-      applied,
+      "an agent that is too old",
+      { observation: AGENT, agentSupported: false },
+      [READY[0] ?? "", "AgentVersionNotSupported=True/AgentVersionNotSupported", READY[1] ?? ""],
     ],
-  ])("are none when %s", (_, wanted, built) => {
-    expect(waitingChanges(wanted, built)).toEqual([]);
-  });
-
-  it("names every field that waits, added and removed ones too", () => {
-    const { nodeSelector: _, ...rest } = applied;
-    const wanted = { ...rest, memory: { size: "2Gi" }, virtualMachineIPAddressName: "mine" };
-    expect(waitingChanges(wanted, applied)).toEqual([
+    [
+      "frozen file systems",
       {
-        type: "AwaitingRestartToApplyConfiguration",
-        status: "True",
-        reason: "ChangesPendingRestart",
-        message: expect.stringMatching(
-          /^Changes of (?=.*spec\.memory)(?=.*spec\.nodeSelector)(?=.*spec\.virtualMachineIPAddressName).* take effect at the next start of the guest\.$/,
-        ),
+        observation: {
+          state: "present",
+          guest: { ...guest("running"), agentConnected: true, frozen: true },
+        },
       },
-    ]);
+      [READY[0] ?? "", "FilesystemFrozen=True/Frozen", READY[1] ?? ""],
+    ],
+    [
+      "a disk that only one host can have",
+      { observation: AGENT, record: record("Running", { devices: [device("a", false)] }) },
+      [READY[0] ?? "", "Migratable=False/VirtualMachineDisksNotMigratable"],
+    ],
+    [
+      "a hypervisor that does not migrate",
+      { observation: AGENT, capabilities: { migration: false, agent: true } },
+      [READY[0] ?? "", "Migratable=False/VirtualMachineNonMigratable"],
+    ],
+    [
+      "a migration",
+      {
+        observation: AGENT,
+        record: record("Running", {
+          migration: { id: "1", source: "a", target: "b", autoConverge: false, since: "" },
+        }),
+      },
+      [...READY, "Migrating=True/InProgress"],
+    ],
+    [
+      "a node that is to be emptied",
+      { observation: AGENT, evictionReason: "Node is to be emptied" },
+      [...READY, "EvictionRequired=True/EvictionRequired"],
+    ],
+    ["a guest that is off", { record: record("Stopped") }, []],
+    [
+      "changes that wait",
+      {
+        record: record("Stopping"),
+        awaitingRestart: [{ operation: "replace", path: "cpu.cores" }],
+      },
+      [
+        "ConfigurationApplied=False/ConfigurationNotApplied",
+        "AwaitingRestartToApplyConfiguration=True/ChangesPendingRestart",
+      ],
+    ],
+    [
+      "a restore",
+      { record: record("Stopped"), maintenance: true },
+      ["Maintenance=True/RestoreInProgress"],
+    ],
+  ])("of %s", (_, more, expected) => {
+    expect(found(more)).toEqual(expected);
   });
 });

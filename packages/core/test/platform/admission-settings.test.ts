@@ -43,7 +43,7 @@ describe("a VirtualMachineIPAddress is refused with", () => {
   it.each<[object, string]>([
     [
       { type: "Auto", staticIP: "10.66.10.9" },
-      "an address of type Auto cannot have a staticIP: remove it or set type to Static",
+      "the VirtualMachineIPAddress cannot be created: The 'Static IP' field is set for the 10.66.10.9 IP address with the 'Auto' type",
     ],
     [
       { type: "Static" },
@@ -85,7 +85,7 @@ describe("a VirtualMachineIPAddress is refused with", () => {
       'VirtualMachineIPAddress "default/b" is invalid: spec.staticIP: the VirtualMachineIPAddress cannot be created: the specified IP address 10.66.10.9 has already been allocated and has not been released',
     );
     await expect(world.apply(address("a", fixed("10.66.10.10")))).rejects.toThrow(
-      'VirtualMachineIPAddress "default/a" is invalid: spec.staticIP: the address is bound to 10.66.10.9 and cannot be changed to 10.66.10.10: create another VirtualMachineIPAddress',
+      `VirtualMachineIPAddress "default/a" is invalid: spec.staticIP: the VirtualMachineIPAddress is in 'Bound' state -> static IP cannot be changed`,
     );
     await world.apply(address("auto", fixed("10.66.10.2")));
   });
@@ -107,7 +107,7 @@ describe("createPlatform refuses", () => {
   });
 
   it("a storage whose volumes no hypervisor can use, before anything is opened", async () => {
-    const storage = Object.assign(new FakeStorage("disks"), {
+    const storage = Object.assign(new FakeStorage({ name: "disks" }), {
       capabilities: { blockSources: ["block"] },
     });
     const hypervisor = Object.assign(new FakeHypervisor(), {

@@ -70,10 +70,10 @@ describe("apply", () => {
       expect(name).toMatch(/^data-[bcdfghjklmnpqrstvwxz2456789]{5} created$/);
   });
 
-  it("takes newer versions of a kind, and writes the one that it stores", async () => {
+  it("takes other versions of a kind, and writes the one that it stores", async () => {
     await using world = await World.open();
     const [applied] = await world.platform.apply(CLASS.replace("v1alpha2", "v1alpha3"));
-    expect(applied?.resource.apiVersion).toBe("virtualization.deckhouse.io/v1alpha2");
+    expect(applied?.resource.apiVersion).toBe("virtualization.deckhouse.io/v1alpha3");
     expect(await operations(world, CLASS)).toEqual(["fast unchanged"]);
   });
 

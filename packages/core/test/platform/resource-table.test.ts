@@ -45,7 +45,15 @@ describe("resourceTable", () => {
     };
     expect(rows(resourceTable("VirtualMachine", [vm], { now }))).toEqual([narrow]);
     expect(rows(resourceTable("VirtualMachine", [vm], { now, wide: true }))).toEqual([
-      { ...narrow, CORES: "2", COREFRACTION: "50%", MEMORY: "1Gi", "NEED RESTART": "True" },
+      {
+        ...narrow,
+        CORES: "2",
+        COREFRACTION: "50%",
+        MEMORY: "1Gi",
+        "NEED RESTART": "True",
+        AGENT: "",
+        MIGRATABLE: "",
+      },
     ]);
   });
 
@@ -68,11 +76,11 @@ describe("resourceTable", () => {
     [resourceTable("VirtualImage", [image("i")], { now }), "NAME PHASE CDROM PROGRESS AGE"],
     [
       resourceTable("VirtualImage", [image("i")], { now, wide: true }),
-      "NAME PHASE CDROM PROGRESS STOREDSIZE UNPACKEDSIZE REGISTRY URL AGE",
+      "NAME PHASE CDROM PROGRESS STOREDSIZE UNPACKEDSIZE REGISTRY URL TARGETPVC AGE",
     ],
     [
       resourceTable("StorageClass", [storageClass("s")], { now }),
-      "NAME PROVISIONER RECLAIMPOLICY VOLUMEBINDINGMODE AGE",
+      "NAME PROVISIONER RECLAIMPOLICY VOLUMEBINDINGMODE ALLOWVOLUMEEXPANSION AGE",
     ],
     [resourceTable("Node", [], { now }), "NAME STATUS VERSION AGE"],
     [resourceTable("Secret", [], { now }), "NAME TYPE DATA AGE"],

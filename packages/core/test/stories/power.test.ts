@@ -170,7 +170,7 @@ describe("changes of a running VM", () => {
       world.message("VirtualMachine", "linux", type);
     await world.until("the condition", message);
     expect(await message()).toBe(
-      "Changes of spec.memory take effect at the next start of the guest.",
+      "Changes of spec.memory.size take effect at the next start of the guest.",
     );
     const { metadata, status } = await world.vm("linux");
     expect(status?.resources?.memory.size).toBe("1Gi");
@@ -222,7 +222,7 @@ describe("placement", () => {
     await world.apply(...vmWithDisk("lost", { nodeSelector: { zone: "moon" } }));
     await world.untilPhase("VirtualMachine", "lost", "Pending");
     expect(await world.message("VirtualMachine", "lost", "Running")).toBe(
-      "No host can take the VM: node-1 does not match the node selector; node-2 does not match the node selector.",
+      "No host can take the VM: node-1 does not match the node selector of the VM; node-2 does not match the node selector of the VM.",
     );
   });
 });

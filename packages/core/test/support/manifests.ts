@@ -50,7 +50,7 @@ export function vm(name: string, disks: readonly string[], spec: object = {}): o
     metadata: { name },
     spec: {
       virtualMachineClassName: "host",
-      cpu: { cores: 1 },
+      cpu: { cores: 1, coreFraction: "100%" },
       memory: { size: "1Gi" },
       blockDeviceRefs: disks.map((disk) => ({ kind: "VirtualDisk", name: disk })),
       ...spec,

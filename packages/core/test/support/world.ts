@@ -6,6 +6,7 @@ import {
   memoryStore,
   type Platform,
   type ResourceStore,
+  type StorageClassInfo,
   type VirtualMachine,
 } from "@polyvisor/core";
 import {
@@ -25,6 +26,9 @@ export interface WorldOptions {
   readonly memoryBytes?: number;
   readonly cidrs?: readonly string[];
   readonly hypervisor?: FakeHypervisor;
+  readonly storageClasses?: readonly StorageClassInfo[];
+  /** Default true. */
+  readonly uploads?: boolean;
 }
 
 /** A platform on fakes that outlive it, under virtual time: the manager can be started anew on the same hosts and store. */
@@ -32,23 +36,28 @@ export class World implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly logger = recordingLogger();
   readonly hypervisor: FakeHypervisor;
-  readonly storage = new FakeStorage();
+  readonly storage: FakeStorage;
   readonly images = new FakeImageStore();
   readonly store: ResourceStore = memoryStore({ clock: this.clock });
   readonly hypervisorGates: Gated<FakeHypervisor>;
   readonly hypervisorFaults: Faulty<FakeHypervisor>;
-  readonly storageFaults: Faulty<FakeStorage> = withFaults(this.storage);
+  readonly storageFaults: Faulty<FakeStorage>;
   readonly imageGates: Gated<FakeImageStore> = withGates(this.images);
   readonly imageFaults: Faulty<FakeImageStore> = withFaults(this.imageGates.port);
   /** How many more writes the store takes from the manager; with 0 it is cut off, as a manager is that has died. */
   writesLeft = Number.POSITIVE_INFINITY;
   readonly #cidrs: readonly string[];
+  readonly #uploads: boolean;
   #platform: Platform | undefined;
 
   private constructor(options: WorldOptions) {
     const { hosts = ["node-1", "node-2"], memoryBytes = 64 * 2 ** 30 } = options;
     this.#cidrs = options.cidrs ?? ["10.66.10.0/24"];
-    this.hypervisor = options.hypervisor ?? new FakeHypervisor({ hosts, memoryBytes });
+    this.hypervisor = options.hypervisor ?? new FakeHypervisor({ hosts, memoryBytes, agent: true });
+    this.#uploads = options.uploads ?? true;
+    const { storageClasses: classes } = options;
+    this.storage = new FakeStorage({ ...(classes && { classes }) });
+    this.storageFaults = withFaults(this.storage);
     this.hypervisorGates = withGates(this.hypervisor);
     this.hypervisorFaults = withFaults(this.hypervisorGates.port);
   }
@@ -69,6 +78,7 @@ export class World implements AsyncDisposable {
     this.#platform = await createPlatform({
       backends: [{ hypervisor: this.hypervisorFaults.port, storage: this.storageFaults.port }],
       imageStore: this.imageFaults.port,
+      ...(this.#uploads && { uploads: UPLOADS }),
       store: this.#storeOfManager(),
       settings: { virtualMachineCIDRs: this.#cidrs },
       clock: this.clock,
@@ -167,6 +177,11 @@ export class World implements AsyncDisposable {
     });
   }
 }
+
+const UPLOADS = {
+  external: "https://virtualization.example.com",
+  inCluster: "http://10.222.165.239",
+};
 
 const WRITES: ReadonlySet<string | symbol> = new Set([
   "create",
