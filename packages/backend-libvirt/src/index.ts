@@ -9,3 +9,10 @@ export type { LibvirtConsoles } from "./guest/libvirt-consoles.ts";
 export type { LibvirtGuestAgent } from "./guest/libvirt-guest-agent.ts";
 export type { LibvirtHotplug } from "./guest/libvirt-hotplug.ts";
 export type { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
+export type {
+  DiskStatistics,
+  GuestStatistics,
+  InterfaceStatistics,
+  MemoryStatistics,
+} from "./metrics/guest-statistics.ts";
+export type { HostLoad, HostStatistics } from "./metrics/host-statistics.ts";

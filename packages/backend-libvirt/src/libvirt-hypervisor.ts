@@ -13,9 +13,11 @@ import {
   PolyvisorError,
   type StopMode,
 } from "@polyvisor/core";
+import { type HostStatistics, readHostStatistics } from "./metrics/host-statistics.ts";
 import { LibvirtConsoles } from "./guest/libvirt-consoles.ts";
 import { LibvirtGuestAgent } from "./guest/libvirt-guest-agent.ts";
 import { LibvirtHotplug } from "./guest/libvirt-hotplug.ts";
+import { adoptGuest } from "./host/adopt-guest.ts";
 import { removeGuest, startGuest, stopGuest } from "./host/guest-operations.ts";
 import type { HostSet } from "./host/host-set.ts";
 import type { LibvirtHost } from "./host/libvirt-host.ts";
@@ -78,6 +80,32 @@ export class LibvirtHypervisor implements Hypervisor {
       ),
       hosts: answered.map(({ host }) => host.name),
     };
+  }
+
+  /** What hosts and their running guests use, of the hosts that answer. */
+  async statistics(signal: AbortSignal): Promise<readonly HostStatistics[]> {
+    const hosts = this.#hosts.all().filter(({ isReachable }) => isReachable);
+    const answers = await Promise.allSettled(
+      hosts.map((host) => readHostStatistics(host.name, host.connections, signal)),
+    );
+    signal.throwIfAborted();
+    return answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  }
+
+  /**
+   * Makes a guest that somebody else has defined one of ours, in its first incarnation. Whether it runs or not, it stays
+   * as it is; its uid is the uuid of its domain, which a VM for it must have. Does nothing when it is ours already.
+   *
+   * @throws `POLYVISOR_NOT_FOUND` when the host has no such domain, `POLYVISOR_REFUSED` when it is that of another VM, or
+   *   would not outlive its run.
+   */
+  adopt(
+    domain: { readonly host: string; readonly name: string },
+    machine: { readonly namespace: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<GuestState> {
+    const host = this.#hosts.get(domain.host);
+    return translated(host.name, () => adoptGuest(host, domain.name, machine, signal));
   }
 
   watch(signal: AbortSignal): AsyncIterable<HypervisorEvent> {

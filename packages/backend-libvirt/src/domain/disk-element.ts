@@ -4,7 +4,7 @@ import { diskAlias } from "./device-alias.ts";
 import { isLegacy } from "./machine-elements.ts";
 
 /** How a disk is connected. */
-export type DiskBus = "scsi" | "sata" | "virtio" | "ide";
+type DiskBus = "scsi" | "sata" | "virtio" | "ide";
 
 /** Where a disk is connected. */
 export interface DiskPlace {
@@ -21,7 +21,7 @@ const PREFIXES: Readonly<Record<DiskBus, string>> = {
 };
 
 /** The bus for a disk or CD-ROM that a guest has from its start. */
-export function diskBus(machine: GuestMachine, device: GuestDisk["device"]): DiskBus {
+function diskBus(machine: GuestMachine, device: GuestDisk["device"]): DiskBus {
   if (!isLegacy(machine)) return machine.paravirtualized ? "scsi" : "sata";
   return machine.paravirtualized && device === "disk" ? "virtio" : "ide";
 }

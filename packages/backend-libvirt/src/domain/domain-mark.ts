@@ -1,6 +1,6 @@
 import type { Element } from "@xmldom/xmldom";
 import { attributeOf, childAt, childrenOf } from "../xml/parse-xml.ts";
-import type { XmlNode } from "../xml/render-xml.ts";
+import { renderXml, type XmlNode } from "../xml/render-xml.ts";
 
 /** The namespace of our element in the metadata of a domain. */
 const NAMESPACE = "https://polyvisor.dev/xmlns/libvirt/guest/1";
@@ -28,6 +28,16 @@ export function readMark(domain: Element): DomainMark | undefined {
   if (!Number.isSafeInteger(incarnation) || namespace === undefined || name === undefined)
     return undefined;
   return { incarnation, namespace, name };
+}
+
+/** The mark for a domain that is there already: libvirt gives it the namespace. */
+export function markNote({ incarnation, namespace, name }: DomainMark): {
+  readonly uri: string;
+  readonly prefix: string;
+  readonly xml: string;
+} {
+  const xml = renderXml(["guest", { incarnation, namespace, name }]);
+  return { uri: NAMESPACE, prefix: "polyvisor", xml };
 }
 
 /** The name of the domain of a VM. A namespace has no `_`, so two VMs never get the same. */

@@ -41,7 +41,7 @@ export async function openVncSocket(
 }
 
 /** Path on the host of the socket on which QEMU gives out the screen. */
-export function vncSocketPath(xml: string): string | undefined {
+function vncSocketPath(xml: string): string | undefined {
   const screens = childrenOf(childAt(parseXml(xml), "devices"), "graphics");
   const listeners = screens
     .filter((screen) => attributeOf(screen, "type") === "vnc")

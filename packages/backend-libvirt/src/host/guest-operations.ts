@@ -98,7 +98,7 @@ async function launch(
 ): Promise<GuestState> {
   const media = await writeGuestMedia(host, spec, signal);
   const xml = domainXml(spec, { ...factsOf(host), media });
-  const domain = await define(host, xml, spec.uid, signal);
+  const domain = await define(host, spec, xml, signal);
   await host.connections.call(procedures.domainCreateWithFlags, { domain, flags: 0 }, { signal });
   const started = await host.describe(domain, signal);
   if (started?.state) return started.state;
@@ -126,11 +126,20 @@ function refuseWhatIsMissing({ machine, cpu }: GuestSpec, facts: HostFacts): voi
 /** Defines a domain, anew if need be: what others have added to it stays. */
 async function define(
   host: LibvirtHost,
+  spec: GuestSpec,
   xml: string,
-  uid: string,
   signal: AbortSignal,
 ): Promise<DomainHandle> {
-  const present = await host.domain(uid, signal);
+  const present = await host.domain(spec.uid, signal);
+  const name = domainName(spec);
+  if (present && present.handle.name !== name) {
+    // It was adopted, and has the name that somebody else gave it.
+    await host.connections.call(
+      procedures.domainRename,
+      { domain: present.handle, newName: name, flags: 0 },
+      { signal },
+    );
+  }
   const previous =
     present &&
     (await host.connections.call(

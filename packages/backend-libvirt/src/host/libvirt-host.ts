@@ -189,7 +189,12 @@ export class LibvirtHost implements AsyncDisposable {
   async describe(domain: DomainHandle, signal: AbortSignal): Promise<HostDomain | undefined> {
     try {
       const [{ xml }, state] = await Promise.all([
-        this.connections.call(procedures.domainGetXmlDesc, { domain, flags: 0 }, { signal }),
+        // It never waits for QEMU, and must not wait for calls that do.
+        this.connections.call(
+          procedures.domainGetXmlDesc,
+          { domain, flags: 0 },
+          { signal, role: "control" },
+        ),
         this.connections.call(procedures.domainGetState, { domain, flags: 0 }, { signal }),
       ]);
       const read = describeDomain(xml);
