@@ -16,3 +16,4 @@ export type {
   MemoryStatistics,
 } from "./metrics/guest-statistics.ts";
 export type { HostLoad, HostStatistics } from "./metrics/host-statistics.ts";
+export type { LibvirtMigrationOptions } from "./migration/migration-options.ts";

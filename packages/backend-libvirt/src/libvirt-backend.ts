@@ -3,6 +3,8 @@ import { HostSet } from "./host/host-set.ts";
 import { LibvirtHost } from "./host/libvirt-host.ts";
 import type { SaslCredentialsProvider } from "./rpc/sasl-credentials.ts";
 import { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
+import { MigrationBook } from "./migration/migration-book.ts";
+import type { LibvirtMigrationOptions } from "./migration/migration-options.ts";
 import { LibvirtStorage } from "./libvirt-storage.ts";
 import {
   checkStorageClasses,
@@ -18,6 +20,11 @@ export interface LibvirtHostConfiguration {
   readonly labels?: Readonly<Record<string, string>>;
   /** Asked for each connection when the daemon wants SASL. Default: such a daemon cannot be used. */
   readonly saslCredentials?: SaslCredentialsProvider;
+  /**
+   * The libvirt URI by which the daemons of the other hosts reach this host's daemon, such as
+   * `qemu+tls://node-2/system`; guests are migrated that way. Default: none are migrated to this host.
+   */
+  readonly peerUri?: string;
 }
 
 /** What a libvirt backend is made with. */
@@ -31,6 +38,8 @@ export interface LibvirtBackendOptions {
    * own, which is made with the first volume and removed with the last.
    */
   readonly storageClasses?: readonly LibvirtStorageClass[];
+  /** How guests are migrated between hosts that have a `peerUri`. */
+  readonly migration?: LibvirtMigrationOptions;
   /** Told when connections are lost. Default: nobody. */
   readonly logger?: Logger;
 }
@@ -55,7 +64,12 @@ const silent: Logger = { debug: discard, info: discard, warn: discard, error: di
  *   used. Hosts that do not answer are no error: they are tried again for as long as the backend is open.
  */
 export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
-  const { name = "libvirt", storageClasses = DEFAULT_CLASSES, logger = silent } = options;
+  const {
+    name = "libvirt",
+    storageClasses = DEFAULT_CLASSES,
+    migration = {},
+    logger = silent,
+  } = options;
   const configured = Object.entries(options.hosts);
   if (configured.length === 0) {
     throw new PolyvisorError(
@@ -65,23 +79,26 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
   }
   checkStorageClasses(storageClasses);
   const pools = new Map(storageClasses.map((each) => [each.name, poolSettings(each)]));
+  const book = new MigrationBook();
   const hosts = new HostSet(
     configured.map(([hostName, configuration]) => {
       const given: LibvirtHostConfiguration =
         typeof configuration === "string" ? { uri: configuration } : configuration;
-      const { uri, labels = {}, saslCredentials } = given;
+      const { uri, labels = {}, saslCredentials, peerUri } = given;
       return new LibvirtHost({
         name: hostName,
         uri,
         labels,
         pools,
         saslCredentials,
+        peerUri,
+        migrations: book,
         logger,
       });
     }),
   );
   return {
-    hypervisor: new LibvirtHypervisor(name, hosts),
+    hypervisor: new LibvirtHypervisor(name, hosts, { book, options: migration }),
     storage: new LibvirtStorage(`${name}-pool`, storageClasses, hosts),
   };
 }

@@ -9,6 +9,7 @@ import {
   type Hypervisor,
   type HypervisorCapabilities,
   type HypervisorEvent,
+  type LiveMigration,
   type Placement,
   PolyvisorError,
   type StopMode,
@@ -22,40 +23,59 @@ import { removeGuest, startGuest, stopGuest } from "./host/guest-operations.ts";
 import type { HostSet } from "./host/host-set.ts";
 import type { LibvirtHost } from "./host/libvirt-host.ts";
 import { translated } from "./host/translate-error.ts";
+import { type HostAnswer, listGuests } from "./list-guests.ts";
+import { LiveMigrations } from "./live-migrations.ts";
+import type { MigrationBook } from "./migration/migration-book.ts";
+import type { LibvirtMigrationOptions } from "./migration/migration-options.ts";
 
 /** Events that may wait for the reader before it is told to start over. */
 const WATCH_CAPACITY = 10_000;
 
+const CAPABILITIES: HypervisorCapabilities = {
+  blockSources: ["file", "block"],
+  placement: "explicit",
+  guests: {
+    osTypes: ["generic", "windows", "legacy"],
+    firmware: ["bios", "efi", "efi-secure-boot"],
+    tpm: true,
+    emulatedDevices: true,
+    cpuFraction: true,
+    answerFiles: true,
+  },
+  consoles: { serial: true, vnc: true },
+  migration: false,
+  hotplug: true,
+  agent: true,
+};
+
 /** Runs guests on libvirt hosts. */
 export class LibvirtHypervisor implements Hypervisor {
   readonly name: string;
-  readonly capabilities: HypervisorCapabilities = {
-    blockSources: ["file", "block"],
-    placement: "explicit",
-    guests: {
-      osTypes: ["generic", "windows", "legacy"],
-      firmware: ["bios", "efi", "efi-secure-boot"],
-      tpm: true,
-      emulatedDevices: true,
-      cpuFraction: true,
-      answerFiles: true,
-    },
-    consoles: { serial: true, vnc: true },
-    migration: false,
-    hotplug: true,
-    agent: true,
-  };
+  readonly capabilities: HypervisorCapabilities;
   readonly consoles: LibvirtConsoles;
   readonly hotplug: LibvirtHotplug;
   readonly agent: LibvirtGuestAgent;
+  readonly migration?: LiveMigration;
   readonly #hosts: HostSet;
+  readonly #migrations: LiveMigrations;
+  readonly #book: MigrationBook;
 
-  constructor(name: string, hosts: HostSet) {
+  constructor(
+    name: string,
+    hosts: HostSet,
+    migration: { readonly book: MigrationBook; readonly options: LibvirtMigrationOptions },
+  ) {
     this.name = name;
     this.#hosts = hosts;
     this.consoles = new LibvirtConsoles(hosts);
     this.hotplug = new LibvirtHotplug(hosts);
     this.agent = new LibvirtGuestAgent(hosts);
+    this.#book = migration.book;
+    this.#migrations = new LiveMigrations(hosts, migration.book, migration.options);
+    const reached = hosts.all().filter(({ peerUri }) => peerUri !== undefined);
+    const migrates = hosts.all().length > 1 && reached.length > 0;
+    if (migrates) this.migration = this.#migrations;
+    this.capabilities = { ...CAPABILITIES, migration: migrates };
   }
 
   open(signal: AbortSignal): Promise<void> {
@@ -66,20 +86,8 @@ export class LibvirtHypervisor implements Hypervisor {
     return Promise.all(this.#hosts.all().map((host) => host.state(signal)));
   }
 
-  async guests(signal: AbortSignal): Promise<GuestList> {
-    const answers = await Promise.all(
-      this.#hosts
-        .all()
-        .filter((host) => host.isReachable)
-        .map(async (host) => ({ host, domains: await this.#domains(host, signal) })),
-    );
-    const answered = answers.filter(({ domains }) => domains !== undefined);
-    return {
-      guests: answered.flatMap(({ domains }) =>
-        (domains ?? []).flatMap(({ state }) => state ?? []),
-      ),
-      hosts: answered.map(({ host }) => host.name),
-    };
+  guests(signal: AbortSignal): Promise<GuestList> {
+    return listGuests(() => this.#ask(signal), this.#book, signal);
   }
 
   /** What hosts and their running guests use, of the hosts that answer. */
@@ -147,8 +155,9 @@ export class LibvirtHypervisor implements Hypervisor {
     return this.#change(uid, where, (host) => removeGuest(host, uid, signal));
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#hosts.release();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#migrations[Symbol.asyncDispose]();
+    await this.#hosts.release();
   }
 
   async #change<T>(
@@ -163,16 +172,21 @@ export class LibvirtHypervisor implements Hypervisor {
     return host.guestMutex.run(uid, () => translated(name, () => work(host)));
   }
 
-  /** The domains of a host; `undefined` when it has just stopped answering. */
-  async #domains(
-    host: LibvirtHost,
-    signal: AbortSignal,
-  ): Promise<Awaited<ReturnType<LibvirtHost["domains"]>> | undefined> {
-    try {
-      return await host.domains(signal);
-    } catch {
-      signal.throwIfAborted();
-      return undefined;
-    }
+  /** What the hosts that answer have. */
+  async #ask(signal: AbortSignal): Promise<HostAnswer[]> {
+    const reachable = this.#hosts.all().filter(({ isReachable }) => isReachable);
+    const answers = await Promise.all(
+      reachable.map(async (host): Promise<HostAnswer[]> => {
+        try {
+          return [{ host, domains: await host.domains(signal) }];
+        } catch {
+          // It has just stopped answering.
+          signal.throwIfAborted();
+          return [];
+        }
+      }),
+    );
+    for (const { host, domains } of answers.flat()) this.#migrations.takeOver(host, domains);
+    return answers.flat();
   }
 }

@@ -214,8 +214,13 @@ it("goes on from what a guest wrote while a snapshot was given up", { timeout },
   const overlay = join(lab.sharedDirectory, "vd-cut.overlay");
   await run(
     first,
-    ...(["virsh", "snapshot-create-as", "default_cut", "--disk-only", "--no-metadata"] as const),
-    ...["--diskspec", `sda,snapshot=external,file=${overlay}`],
+    "virsh",
+    "snapshot-create-as",
+    "default_cut",
+    "--disk-only",
+    "--no-metadata",
+    "--diskspec",
+    `sda,snapshot=external,file=${overlay}`,
   );
   await hypervisor.stopGuest(guest, place, "power-off", never);
   expect(await storage.attach("vd-cut", "node-2", never)).toMatchObject({

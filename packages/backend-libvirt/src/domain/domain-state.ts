@@ -1,6 +1,7 @@
 import type { GuestState, StopReason } from "@polyvisor/core";
 import { attributeOf, childAt, childrenOf, parseXml, textAt } from "../xml/parse-xml.ts";
 import { diskNameOf } from "./device-alias.ts";
+import { type MigrationMark, readMigrationMark } from "../migration/migration-mark.ts";
 import { type DomainMark, readMark } from "./domain-mark.ts";
 import { frozenUntil, hasResetNote } from "./domain-notes.ts";
 
@@ -42,6 +43,8 @@ export interface DomainDescription {
   readonly name: string;
   /** Absent for a guest that is not ours. */
   readonly mark: DomainMark | undefined;
+  /** Of the last migration since the start. */
+  readonly migration: MigrationMark | undefined;
   /** Names of the networks that it has interfaces on. */
   readonly networks: readonly string[];
   readonly disks: readonly DomainDisk[];
@@ -65,6 +68,7 @@ export function describeDomain(xml: string): DomainDescription {
     uuid: textAt(root, "uuid") ?? "",
     name: textAt(root, "name") ?? "",
     mark,
+    migration: readMigrationMark(root),
     networks: childrenOf(devices, "interface").flatMap(
       (element) => attributeOf(childAt(element, "source"), "network") ?? [],
     ),

@@ -9,7 +9,9 @@ export async function findRunning(
 ): Promise<HostDomain | undefined> {
   const found = await host.domain(uid, signal);
   const { state } = found ?? {};
-  return state?.incarnation === incarnation && state.power !== "stopped" ? found : undefined;
+  const runs =
+    state?.incarnation === incarnation && state.power !== "stopped" && found?.inTransit === false;
+  return runs ? found : undefined;
 }
 
 /** @throws `POLYVISOR_REFUSED` when that incarnation does not run on the host. */

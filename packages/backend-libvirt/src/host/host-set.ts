@@ -14,6 +14,10 @@ export class HostSet {
     return [...this.#hosts.values()];
   }
 
+  has(name: string): boolean {
+    return this.#hosts.has(name);
+  }
+
   /** @throws `POLYVISOR_NOT_FOUND` when there is no such host. */
   get(name: string): LibvirtHost {
     const host = this.#hosts.get(name);

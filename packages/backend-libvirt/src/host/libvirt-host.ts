@@ -8,6 +8,8 @@ import type {
 } from "@polyvisor/core";
 import { type DomainNote, resetNote } from "../domain/domain-notes.ts";
 import { type DomainDescription, describeDomain, guestState } from "../domain/domain-state.ts";
+import type { MigrationBook } from "../migration/migration-book.ts";
+import { type DomainPower, isInTransit } from "../migration/migration-places.ts";
 import { HostNetworks } from "../network/host-networks.ts";
 import { type ConnectionPool, createConnectionPool } from "../rpc/connection-pool.ts";
 import { createStreamFactory } from "../rpc/create-stream-factory.ts";
@@ -42,6 +44,9 @@ export interface LibvirtHostOptions {
   /** How to make and find the pools of volumes, by the class that they are for. */
   readonly pools: ReadonlyMap<string, PoolSettings>;
   readonly saslCredentials: SaslCredentialsProvider | undefined;
+  /** By which the daemons of other hosts reach this one's. */
+  readonly peerUri: string | undefined;
+  readonly migrations: MigrationBook;
   readonly logger: Logger;
 }
 
@@ -49,8 +54,11 @@ export interface LibvirtHostOptions {
 export interface HostDomain {
   readonly handle: DomainHandle;
   readonly description: DomainDescription;
+  readonly power: DomainPower;
   /** Absent for a guest that is not ours. */
   readonly state: GuestState | undefined;
+  /** True while it is being migrated and the other of the two domains is the guest. */
+  readonly inTransit: boolean;
 }
 
 /** Told of what happens to domains, and that something may have been missed. It must not throw. */
@@ -73,6 +81,9 @@ export class LibvirtHost implements AsyncDisposable {
   readonly agentMutex: KeyedMutex = new KeyedMutex();
   /** Guests whose file systems are at rest. */
   readonly frozenGuests: FrozenGuests;
+  /** By which the daemons of other hosts reach this one's. */
+  readonly peerUri: string | undefined;
+  readonly #migrations: MigrationBook;
   readonly #transport: LibvirtTransport;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #logger: Logger;
@@ -94,6 +105,8 @@ export class LibvirtHost implements AsyncDisposable {
     const { driverUri, transport } = parseLibvirtUri(uri);
     this.name = name;
     this.#transport = transport;
+    this.peerUri = options.peerUri;
+    this.#migrations = options.migrations;
     this.#labels = labels;
     this.#logger = logger;
     this.connections = createConnectionPool({
@@ -202,11 +215,18 @@ export class LibvirtHost implements AsyncDisposable {
         ...read,
         endedByReset: read.endedByReset || this.#resets.has(domain.uuid),
       };
-      const { mark } = description;
+      const { mark, migration } = description;
       return {
         handle: domain,
         description,
-        state: mark && guestState(description, mark, this.name, state),
+        power: state,
+        state: mark && {
+          ...guestState(description, mark, this.name, state),
+          ...(migration && {
+            migration: this.#migrations.stateOf(domain.uuid, migration, this.name),
+          }),
+        },
+        inTransit: isInTransit(state, migration, this.name),
       };
     } catch (error) {
       if (isNotFoundError(error)) return undefined;
@@ -340,8 +360,11 @@ export class LibvirtHost implements AsyncDisposable {
     const found = await this.describe(domain, signal);
     if (found === undefined) {
       this.#resets.delete(domain.uuid);
+      // It is on its way, and whoever follows that reports where it has got to.
+      if (this.#migrations.get(domain.uuid)) return;
       this.#emit({ type: "guest-removed", uid: domain.uuid, host: this.name });
     }
+    if (found?.inTransit) return;
     // A guest that is not ours has come, gone or changed: the host shows it.
     if (found?.state === undefined) return this.#emit({ type: "host", host: this.name });
     this.#emit({ type: "guest", guest: found.state });

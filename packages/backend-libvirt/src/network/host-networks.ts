@@ -13,6 +13,7 @@ import {
   type NetworkDescription,
   networkName,
   networkXml,
+  rangeOfNetwork,
   type Reservation,
   reservationXml,
 } from "./network-xml.ts";
@@ -61,6 +62,37 @@ export class HostNetworks {
       const { connections } = await this.#describe(network, signal);
       if (connections === 0 && !this.#starting.has(name)) await this.#remove(network, signal);
     });
+  }
+
+  /** The interfaces on networks of ours, with the addresses that are reserved for them. */
+  async interfacesOf(
+    attached: readonly { readonly network: string; readonly mac: string }[],
+    signal: AbortSignal,
+  ): Promise<readonly GuestInterface[]> {
+    const found = await Promise.all(
+      attached.map(async ({ network: name, mac }): Promise<GuestInterface[]> => {
+        const cidr = rangeOfNetwork(name);
+        const network = cidr === undefined ? undefined : await this.#find(name, signal);
+        if (cidr === undefined || network === undefined) return [];
+        const { reservations, gateway } = await this.#describe(network, signal);
+        const address = reservations.find((other) => other.mac === mac)?.address;
+        if (address === undefined || gateway === undefined) return [];
+        return [{ cidr, gateway, mac, address }];
+      }),
+    );
+    return found.flat();
+  }
+
+  /** Removes every network of ours that no guest is attached to. */
+  async releaseAll(signal: AbortSignal): Promise<void> {
+    const { networks } = await this.#pool.call(
+      procedures.connectListAllNetworks,
+      { needResults: true, flags: 0 },
+      { signal },
+    );
+    for (const { name } of networks) {
+      if (rangeOfNetwork(name) !== undefined) await this.release(name, signal);
+    }
   }
 
   #count(network: string, change: 1 | -1): void {

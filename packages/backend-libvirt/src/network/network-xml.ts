@@ -14,6 +14,12 @@ export function networkName(cidr: string): string {
   return `polyvisor-${cidr.replace("/", "-")}`;
 }
 
+/** The range of the network with this name; `undefined` for networks that are not ours. */
+export function rangeOfNetwork(name: string): string | undefined {
+  const [, address, prefix] = /^polyvisor-([0-9a-f.:]+)-(\d+)$/.exec(name) ?? [];
+  return address === undefined ? undefined : `${address}/${prefix}`;
+}
+
 /** Ranges of up to so many addresses have all their reservations from the start. */
 const MAXIMUM_PREPARED = 1024;
 
@@ -59,6 +65,7 @@ function reservationNode({ mac, address }: Reservation): XmlNode {
 /** What the XML of a network tells. */
 export interface NetworkDescription {
   readonly reservations: readonly Reservation[];
+  readonly gateway: string | undefined;
   /** Guests that run with an interface on it. */
   readonly connections: number;
 }
@@ -69,6 +76,7 @@ export function describeNetwork(xml: string): NetworkDescription {
   const hosts = childrenOf(childAt(root, "ip/dhcp"), "host");
   return {
     connections: Number(attributeOf(root, "connections") ?? 0),
+    gateway: attributeOf(childAt(root, "ip"), "address"),
     reservations: hosts.flatMap((host) => {
       const mac = attributeOf(host, "mac");
       const address = attributeOf(host, "ip");

@@ -24,8 +24,10 @@ export interface PoolVolume extends VolumeDescription {
   readonly handle: StorageVolHandle;
 }
 
-/** A volume with this name beside that of another hides it: what is there is not complete, or was deleted. */
-const HIDING = ".hidden";
+/** The name of the volume that hides another: what is there is not complete, or was deleted. */
+export function hidingName(name: string): string {
+  return `${name}.hidden`;
+}
 
 /** Numbers of libvirt: `VIR_ERR_SYSTEM_ERROR`, and the error number of Linux for a file that is not there. */
 const SYSTEM_ERROR = 38;
@@ -64,7 +66,7 @@ export class HostPool {
     const pool = await this.#find(signal);
     if (pool === undefined) return undefined;
     const volume = await this.#volume(pool, name, signal);
-    if (volume && (await this.#volume(pool, name + HIDING, signal))) return undefined;
+    if (volume && (await this.#volume(pool, hidingName(name), signal))) return undefined;
     return volume;
   }
 
@@ -132,19 +134,19 @@ export class HostPool {
       if (copied.sizeBytes < plan.sizeBytes) await this.resize(copied, plan.sizeBytes, signal);
       await wrapUp?.(copied);
       await this.show(plan.name, signal);
-      return this.#require(volume, signal);
+      return await this.#require(volume, signal);
     });
   }
 
   /** Hides a volume that may not be there yet: {@link volume} does not find it until {@link show}. */
   async hide(name: string, signal: AbortSignal): Promise<void> {
-    await this.make({ name: name + HIDING, sizeBytes: 512, format: "raw" }, signal);
+    await this.make({ name: hidingName(name), sizeBytes: 512, format: "raw" }, signal);
   }
 
   /** Undoes {@link hide}. */
   async show(name: string, signal: AbortSignal): Promise<void> {
     const pool = await this.#find(signal);
-    if (pool) await this.#drop(pool, name + HIDING, signal);
+    if (pool) await this.#drop(pool, hidingName(name), signal);
   }
 
   /** Makes a volume larger; one that a guest uses as qcow2 cannot be. */
@@ -166,7 +168,7 @@ export class HostPool {
       const pool = await this.#find(signal);
       if (pool === undefined) return;
       await this.#drop(pool, name, signal);
-      await this.#drop(pool, name + HIDING, signal);
+      await this.#drop(pool, hidingName(name), signal);
       await this.#removeIfEmpty(pool, signal);
     });
   }
