@@ -62,7 +62,7 @@ export class LabNetwork implements AsyncDisposable {
   static async start(address: string, members: readonly NetworkMember[]): Promise<LabNetwork> {
     const relay = ["--input-type=commonjs", "--eval", RELAY, "--"];
     const plan = JSON.stringify({ address, members, port: DAEMON_PORT });
-    const child = spawn("unshare", ["--net", "--", process.execPath, ...relay, plan], {
+    const child = spawn("/usr/bin/unshare", ["--net", "--", process.execPath, ...relay, plan], {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
     });

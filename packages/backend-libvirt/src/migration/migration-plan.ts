@@ -17,7 +17,7 @@ const INACTIVE = 2;
 const MIGRATABLE = 8;
 
 /** A disk whose content goes to the target with the guest. */
-export interface DiskCopy {
+interface DiskCopy {
   /** Such as `sda`. */
   readonly target: string;
   readonly className: string;

@@ -70,7 +70,9 @@ export class RpcStream implements AsyncIterable<StreamItem>, AsyncDisposable {
       const chunk = bytes.subarray(offset, offset + maxStreamChunkBytes);
       const { channel } = this.#options;
       const header = this.#header(messageType.stream, messageStatus.continue);
-      if (!channel.send(encodeRawFrame(header, chunk))) await this.interruptible(channel.drained());
+      channel.send(encodeRawFrame(header, chunk));
+      // The daemon is to find the next chunk there when it is done with one.
+      if (channel.congested) await this.interruptible(channel.drained());
     }
   }
 

@@ -22,14 +22,14 @@ const RESIZE_BYTES = 1;
 const POLL_MILLISECONDS = 100;
 
 /** A disk of a domain, by the file or device behind it. */
-export interface DomainDisk {
+interface DomainDisk {
   /** Such as `sda`. */
   readonly target: string;
   readonly path: string;
 }
 
 /** The disks that a domain has, those without content left out. */
-export async function domainDisks(
+async function domainDisks(
   host: LibvirtHost,
   domain: DomainHandle,
   signal: AbortSignal,
@@ -43,7 +43,7 @@ export async function domainDisks(
 }
 
 /** Reads the disks out of the XML of a domain. */
-export function readDisks(xml: string): readonly DomainDisk[] {
+function readDisks(xml: string): readonly DomainDisk[] {
   return childrenOf(childAt(parseXml(xml), "devices"), "disk").flatMap((disk) => {
     const source = childAt(disk, "source");
     const path = attributeOf(source, "file") ?? attributeOf(source, "dev");

@@ -44,7 +44,7 @@ export function logicalPoolXml(name: string, volumeGroup: string): string {
 }
 
 /** How the content of a volume is kept. */
-export type VolumeFormat = "raw" | "qcow2";
+type VolumeFormat = "raw" | "qcow2";
 
 /** A volume that is wanted. */
 export interface VolumePlan {
