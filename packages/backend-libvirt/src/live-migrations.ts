@@ -33,6 +33,7 @@ export class LiveMigrations implements LiveMigration {
     const target = this.#hosts.get(request.target.host);
     if (source === target) throw refused(`the guest is on host "${source.name}" already`);
     await source.guestMutex.run(ref.uid, async () => {
+      await this.#former(ref.uid, request.id);
       if (this.#jobs.get(ref.uid)?.job.id === request.id) return;
       const atTarget = await translated(target.name, () => target.domain(ref.uid, signal));
       if (atTarget?.description.migration?.id === request.id) return;
@@ -117,6 +118,12 @@ export class LiveMigrations implements LiveMigration {
         if (this.#jobs.get(job.uid)?.job === job) this.#jobs.delete(job.uid);
       });
     this.#jobs.set(job.uid, { job, done });
+  }
+
+  /** Waits for what a migration that has ended still has to put in order. */
+  async #former(uid: string, id: string): Promise<void> {
+    const former = this.#jobs.get(uid);
+    if (former && former.job.id !== id && former.job.isOver) await former.done;
   }
 
   #judgeSource(

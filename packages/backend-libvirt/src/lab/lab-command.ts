@@ -38,18 +38,22 @@ async function obey(lab: Lab, line: string): Promise<string> {
   return `${verb} ${name}: done`;
 }
 
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
 async function main(names: readonly string[]): Promise<void> {
   await using lab = await startLab({
     hosts: names.length > 0 ? names : undefined,
-    onProgress: (message) => console.log(message),
+    onProgress: (message) => say(message),
   });
-  console.log(describe(lab));
+  say(describe(lab));
   const lines = createInterface({ input: process.stdin, terminal: false });
   const leave = (): void => lines.close();
   process.once("SIGINT", leave).once("SIGTERM", leave);
   for await (const line of lines) {
     if (line.trim() === "") continue;
-    console.log(await obey(lab, line));
+    say(await obey(lab, line));
   }
 }
 
@@ -57,6 +61,6 @@ try {
   await main(process.argv.slice(2));
 } catch (error) {
   if (!isLabError(error)) throw error;
-  console.error(error.message);
+  process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

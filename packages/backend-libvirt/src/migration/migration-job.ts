@@ -38,6 +38,7 @@ export class MigrationJob {
   readonly #ending: AbortSignal;
   #mark: MigrationMark;
   #isCancelled = false;
+  #isOver = false;
 
   constructor(options: {
     readonly source: LibvirtHost;
@@ -59,6 +60,11 @@ export class MigrationJob {
 
   get id(): string {
     return this.#mark.id;
+  }
+
+  /** True when it is decided where the guest is. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /**
@@ -114,6 +120,7 @@ export class MigrationJob {
 
   /** A target that does not answer keeps an idle network until the next guest has left it. */
   async #finish(): Promise<void> {
+    this.#isOver = true;
     this.#book.delete(this.uid);
     this.target.reportGuest(this.#domain);
     this.source.reportGuest(this.#domain);
@@ -283,6 +290,7 @@ export class MigrationJob {
     }
     const { power } = atSource.state ?? {};
     if (power !== undefined && power !== "stopped") await this.#setMark(this.source, this.#mark);
+    this.#isOver = true;
     this.#show({ phase: end, ...(end === "failed" && { message }) });
     if (this.target.isReachable) await undoPreparation(this, this.#mark, this.#ending);
   }
