@@ -10,6 +10,7 @@ import {
 import { describeConformance } from "@polyvisor/core/conformance/vitest";
 import {
   bootingGuest,
+  emptyDisk,
   idleGuest,
   readHostFile,
   run,
@@ -27,6 +28,8 @@ async function openHypervisor(makeGuest: MakeGuest): Promise<HypervisorFixture> 
     host: "node-1",
     patience: 60_000,
     guest: (name) => makeGuest(host, name),
+    disk: (name) => emptyDisk(host, name),
+    guestWithoutAgent: async (name) => idleGuest(name),
     addUnknownGuest: () => startUnknownGuest(host, "stranger"),
     isUntouched: async (name) => (await run(host, "virsh", "domstate", name)) === "running",
     async [Symbol.asyncDispose]() {
@@ -51,8 +54,8 @@ async function openStorage(): Promise<StorageFixture> {
   };
 }
 
-// Only a console needs an operating system that writes to it.
-const needsSystem = ({ id }: { readonly id: string }): boolean => id.startsWith("consoles/");
+// Consoles and agents need an operating system that writes and answers.
+const needsSystem = ({ id }: { readonly id: string }): boolean => /^(consoles|agent)\//.test(id);
 const idle = {
   ...hypervisorSuite,
   cases: hypervisorSuite.cases.filter((each) => !needsSystem(each)),

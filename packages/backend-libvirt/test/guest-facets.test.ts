@@ -7,7 +7,7 @@ import {
   startEmbeddedHost,
 } from "@polyvisor/backend-libvirt/lab";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { bootingGuest, idleGuest, inventory, run } from "./support/lab-host.ts";
+import { bootingGuest, emptyDisk, idleGuest, inventory, run } from "./support/lab-host.ts";
 
 const never = new AbortController().signal;
 const node = "node-1";
@@ -64,17 +64,8 @@ async function withAgent(name: string, ...commands: string[]): Promise<GuestSpec
   return spec;
 }
 
-async function disk(name: string, megabytes: number): Promise<GuestDisk> {
-  const path = join(host.directory, `${name}.raw`);
-  await run(host, "qemu-img", "create", "-q", "-f", "raw", path, `${megabytes}M`);
-  return {
-    name,
-    serial: name.replaceAll("-", ""),
-    source: { type: "file", path, format: "raw" },
-    device: "disk",
-    readOnly: false,
-  };
-}
+const disk = (name: string, mebibytes: number): Promise<GuestDisk> =>
+  emptyDisk(host, name, mebibytes);
 
 describe("sorts of guests", () => {
   const sorts: readonly [string, Partial<GuestSpec["machine"]>][] = [

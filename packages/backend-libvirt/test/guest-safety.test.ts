@@ -1,11 +1,11 @@
 import { cp, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { GuestDisk, GuestSpec } from "@polyvisor/core";
+import type { GuestSpec } from "@polyvisor/core";
 import { libvirtBackend, type LibvirtHypervisor } from "@polyvisor/backend-libvirt";
 import { type EmbeddedHost, startEmbeddedHost } from "@polyvisor/backend-libvirt/lab";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { idleGuest, names, run } from "./support/lab-host.ts";
+import { emptyDisk, idleGuest, names, run } from "./support/lab-host.ts";
 
 const never = new AbortController().signal;
 const node = "node-1";
@@ -114,13 +114,6 @@ describe("a guest of somebody else", () => {
   });
 });
 
-async function emptyDisk(name: string): Promise<GuestDisk> {
-  const path = join(host.directory, `${name}.raw`);
-  await run(host, "qemu-img", "create", "-q", "-f", "raw", path, "8M");
-  const source = { type: "file", path, format: "raw" } as const;
-  return { name, serial: "1", source, device: "disk", readOnly: false };
-}
-
 describe("guests whose QEMU hangs", () => {
   it("delay no other guest, and can be ended", { timeout }, async () => {
     // More than a connection may have calls in flight.
@@ -128,7 +121,7 @@ describe("guests whose QEMU hangs", () => {
       Array.from({ length: 6 }, async (_, index) => ({
         ...idleGuest(`stuck-${index}`),
         interfaces: [],
-        disks: [await emptyDisk(`vd-${index}`)],
+        disks: [await emptyDisk(host, `vd-${index}`)],
       })),
     );
     for (const guest of stuck) await hypervisor.startGuest(guest, place, never);
@@ -159,7 +152,7 @@ describe("guests whose QEMU hangs", () => {
 
 it("tells what a host and its guests use", { timeout }, async () => {
   const guest = idleGuest("counted");
-  const disks = [await emptyDisk("vd-counted")];
+  const disks = [await emptyDisk(host, "vd-counted")];
   await hypervisor.startGuest({ ...guest, disks }, place, never);
   const [statistics] = await hypervisor.statistics(never);
   expect(statistics?.host).toBe(node);

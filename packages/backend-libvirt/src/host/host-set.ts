@@ -18,11 +18,11 @@ export class HostSet {
     return this.#hosts.has(name);
   }
 
-  /** @throws `POLYVISOR_NOT_FOUND` when there is no such host. */
+  /** @throws `POLYVISOR_REFUSED` when there is no such host. */
   get(name: string): LibvirtHost {
     const host = this.#hosts.get(name);
     if (host) return host;
-    throw new PolyvisorError("POLYVISOR_NOT_FOUND", `there is no host ${JSON.stringify(name)}`);
+    throw new PolyvisorError("POLYVISOR_REFUSED", `there is no host ${JSON.stringify(name)}`);
   }
 
   async open(signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { GuestSpec } from "@polyvisor/core";
+import type { GuestDisk, GuestSpec } from "@polyvisor/core";
 import { buildGuestImage, type EmbeddedHost } from "@polyvisor/backend-libvirt/lab";
 
 /** The folder in which libvirt keeps its state on every host; on a lab host it lies below the host's directory. */
@@ -71,6 +71,23 @@ export async function bootingGuest(host: EmbeddedHost, name: string): Promise<Gu
         bootOrder: 1,
       },
     ],
+  };
+}
+
+/** An empty disk for a guest on the host. */
+export async function emptyDisk(
+  host: EmbeddedHost,
+  name: string,
+  mebibytes = 8,
+): Promise<GuestDisk> {
+  const path = join(host.directory, `${name}.raw`);
+  await run(host, "qemu-img", "create", "-q", "-f", "raw", path, `${mebibytes}M`);
+  return {
+    name,
+    serial: name.replaceAll(/[^a-z0-9]/g, ""),
+    source: { type: "file", path, format: "raw" },
+    device: "disk",
+    readOnly: false,
   };
 }
 
