@@ -2,7 +2,6 @@ import type { ConnectionPool } from "../rpc/connection-pool.ts";
 import { events, type EventDefinition } from "../rpc/event-definitions.ts";
 import type { EventSubscription } from "../rpc/event-subscription.ts";
 import type { DomainHandle } from "../rpc/struct-layouts.ts";
-import type { TypedParameter } from "../rpc/typed-parameter.ts";
 
 /** What happens to the domains of a host, as far as this backend follows it. */
 export type DomainEvent =
@@ -15,32 +14,14 @@ export type DomainEvent =
     }
   /** The guest asked for a reboot, for which it is ended. */
   | { readonly type: "guest-reset"; readonly domain: DomainHandle }
-  | { readonly type: "agent"; readonly domain: DomainHandle; readonly connected: boolean }
+  /** The agent inside has come or gone. */
+  | { readonly type: "agent"; readonly domain: DomainHandle }
   | { readonly type: "device-removed"; readonly domain: DomainHandle; readonly alias: string }
   /** The guest does not let go of a device. */
   | {
       readonly type: "device-removal-failed";
       readonly domain: DomainHandle;
       readonly alias: string;
-    }
-  /** Numbers of libvirt, `virDomainBlockJobType` and `virConnectDomainEventBlockJobStatus`. */
-  | {
-      readonly type: "block-job";
-      readonly domain: DomainHandle;
-      /** Target of the disk, such as `sda`. */
-      readonly disk: string;
-      readonly job: number;
-      readonly status: number;
-    }
-  | {
-      readonly type: "job-completed";
-      readonly domain: DomainHandle;
-      readonly parameters: readonly TypedParameter[];
-    }
-  | {
-      readonly type: "migration-iteration";
-      readonly domain: DomainHandle;
-      readonly iteration: number;
     };
 
 /** Told of every event in the order in which the daemon sent them. */
@@ -49,8 +30,6 @@ export interface DomainEventSink {
   /** Events were lost: whoever waits for one must ask instead. */
   onLost(): void;
 }
-
-const AGENT_CONNECTED = 1;
 
 /**
  * Follows the events of a host's domains on the connection that is kept for events.
@@ -77,39 +56,27 @@ export async function followDomainEvents(
     followed.push(done);
   };
   try {
-    await follow(events.domainLifecycle, (payload) => ({ type: "lifecycle", ...payload }));
-    await follow(events.qemuMonitor, ({ domain, event, details }) =>
-      event === "SHUTDOWN" && reasonOf(details) === "guest-reset"
-        ? { type: "guest-reset", domain }
-        : undefined,
-    );
-    await follow(events.domainAgentLifecycle, ({ domain, state }) => ({
-      type: "agent",
-      domain,
-      connected: state === AGENT_CONNECTED,
-    }));
-    await follow(events.domainDeviceRemoved, ({ domain, deviceAlias: alias }) => ({
-      type: "device-removed",
-      domain,
-      alias,
-    }));
-    await follow(events.domainDeviceRemovalFailed, ({ domain, deviceAlias: alias }) => ({
-      type: "device-removal-failed",
-      domain,
-      alias,
-    }));
-    await follow(events.domainBlockJob, ({ domain, disk, type: job, status }) => ({
-      type: "block-job",
-      domain,
-      disk,
-      job,
-      status,
-    }));
-    await follow(events.domainJobCompleted, (payload) => ({ type: "job-completed", ...payload }));
-    await follow(events.domainMigrationIteration, (payload) => ({
-      type: "migration-iteration",
-      ...payload,
-    }));
+    const registered = await Promise.allSettled([
+      follow(events.domainLifecycle, (payload) => ({ type: "lifecycle", ...payload })),
+      follow(events.qemuMonitor, ({ domain, event, details }) =>
+        event === "SHUTDOWN" && reasonOf(details) === "guest-reset"
+          ? { type: "guest-reset", domain }
+          : undefined,
+      ),
+      follow(events.domainAgentLifecycle, ({ domain }) => ({ type: "agent", domain })),
+      follow(events.domainDeviceRemoved, ({ domain, deviceAlias: alias }) => ({
+        type: "device-removed",
+        domain,
+        alias,
+      })),
+      follow(events.domainDeviceRemovalFailed, ({ domain, deviceAlias: alias }) => ({
+        type: "device-removal-failed",
+        domain,
+        alias,
+      })),
+    ]);
+    const failed = registered.find((each) => each.status === "rejected");
+    if (failed) throw failed.reason;
     await onReady();
     await Promise.race(followed);
     throw new Error("the host has ended its events");
