@@ -22,6 +22,7 @@ import {
   storageClassInfo,
 } from "./storage/storage-class.ts";
 import { createVolume } from "./storage/volume-creation.ts";
+import { accessModeOf, allowMany, forgetHolders, hold, letGo } from "./storage/volume-holders.ts";
 import { overlayName } from "./storage/volume-names.ts";
 import { type FoundVolume, VolumePlaces } from "./storage/volume-places.ts";
 import { PoolSnapshots, removeUnused } from "./storage/volume-snapshots.ts";
@@ -92,7 +93,10 @@ export class LibvirtStorage implements Storage {
         const message = `volume "${spec.name}" has ${volume.sizeBytes} bytes of class "${className}" instead of ${spec.sizeBytes} of "${spec.storageClass}": delete it first`;
         throw new PolyvisorError("POLYVISOR_ALREADY_EXISTS", message);
       }
-      return { ...(await this.#state(found, signal)), use: spec.use };
+      if (accessMode === "ReadWriteMany") {
+        await translated(found.host.name, () => allowMany(found.pool, spec.name, signal));
+      }
+      return this.#state(found, signal);
     });
   }
 
@@ -107,6 +111,7 @@ export class LibvirtStorage implements Storage {
       this.#places.all().map(({ host, pool, className }) =>
         translated(host.name, async () => {
           const volume = await pool.volume(name, signal);
+          await forgetHolders(pool, name, signal);
           await pool.delete(overlayName(name), signal);
           await pool.delete(name, signal);
           await this.#removeBacking({ host, pool, className }, volume?.backingPath, signal);
@@ -138,14 +143,18 @@ export class LibvirtStorage implements Storage {
         const message = `host "${hostName}" does not see volume "${name}" in pool "${place.pool.settings.name}", which is declared as shared`;
         throw new PolyvisorError("POLYVISOR_REFUSED", message);
       }
+      if (place.pool.settings.shared) await hold(place.pool, name, place.host.name, signal);
       if (place.pool.settings.content === "block") return { type: "block", path: volume.path };
       const { path, format } = await activeVolume(place.pool, volume, signal);
       return { type: "file", path, format };
     });
   }
 
-  /** A file needs no detaching. */
-  async detach(): Promise<void> {}
+  async detach(name: string, hostName: string | undefined, signal: AbortSignal): Promise<void> {
+    const found = await this.#places.find(name, signal);
+    if (found === undefined || hostName === undefined || !found.pool.settings.shared) return;
+    await translated(found.host.name, () => letGo(found.pool, name, hostName, signal));
+  }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#hosts.release();
@@ -156,7 +165,7 @@ export class LibvirtStorage implements Storage {
     const { host, pool, volume } = found;
     if (pool.settings.content === "block") {
       const message = `volumes of class "${found.className}", such as "${name}", cannot grow`;
-      throw new PolyvisorError("POLYVISOR_UNSUPPORTED", message);
+      throw new PolyvisorError("POLYVISOR_REFUSED", message);
     }
     await translated(host.name, async () => {
       const active = await activeVolume(pool, volume, signal);
@@ -201,14 +210,16 @@ export class LibvirtStorage implements Storage {
 
   async #state(found: FoundVolume, signal: AbortSignal): Promise<VolumeState> {
     const { className, host, pool, volume } = found;
-    const [use] = this.#classes.get(className)?.uses ?? [];
-    if (use === undefined) throw new TypeError(`class ${className} has no use`);
-    const { sizeBytes } = await translated(host.name, () => activeVolume(pool, volume, signal));
+    const [sizeBytes, accessMode] = await translated(host.name, async () => {
+      const active = await activeVolume(pool, volume, signal);
+      return [active.sizeBytes, await accessModeOf(pool, volume.handle.name, signal)] as const;
+    });
+    const volumeMode = pool.settings.content === "file" ? "Filesystem" : "Block";
     return {
       name: volume.handle.name,
       storageClass: className,
       sizeBytes,
-      use,
+      use: { accessMode, volumeMode },
       ...(!pool.settings.shared && { hosts: [host.name] }),
     };
   }

@@ -13,6 +13,9 @@ import type { MigrationMark } from "./migration/migration-mark.ts";
 import type { LibvirtMigrationOptions } from "./migration/migration-options.ts";
 import { planMigration } from "./migration/migration-plan.ts";
 
+/** Migrations that are remembered as cancelled before they began. */
+const MOST_UNWANTED = 1_000;
+
 /** Migrates guests from daemon to daemon: they carry a migration on also when nobody follows it. */
 export class LiveMigrations implements LiveMigration {
   readonly #hosts: HostSet;
@@ -20,6 +23,8 @@ export class LiveMigrations implements LiveMigration {
   readonly #options: LibvirtMigrationOptions;
   readonly #jobs = new Map<string, { readonly job: MigrationJob; readonly done: Promise<void> }>();
   readonly #ending = new AbortController();
+  /** Migrations that were cancelled before they began, the last ones. */
+  readonly #unwanted = new Set<string>();
 
   constructor(hosts: HostSet, book: MigrationBook, options: LibvirtMigrationOptions) {
     this.#hosts = hosts;
@@ -39,6 +44,9 @@ export class LiveMigrations implements LiveMigration {
       if (atTarget?.description.migration?.id === request.id) return;
       const guest = await translated(source.name, () => source.domain(ref.uid, signal));
       if (guest?.description.migration?.id === request.id) return;
+      if (this.#unwanted.has(request.id)) {
+        throw refused(`migration "${request.id}" was cancelled before it began`);
+      }
       const runs = this.#judgeSource(guest, ref, source);
       judgeTarget(atTarget, target, ref);
       if (target.peerUri === undefined) {
@@ -52,7 +60,7 @@ export class LiveMigrations implements LiveMigration {
 
   async cancel({ uid }: GuestRef, id: string, signal: AbortSignal): Promise<void> {
     const running = this.#jobs.get(uid);
-    if (running?.job.id !== id) return;
+    if (running?.job.id !== id) return this.#refuseLater(id);
     await translated(running.job.source.name, () => running.job.cancel(signal));
   }
 
@@ -118,6 +126,16 @@ export class LiveMigrations implements LiveMigration {
         if (this.#jobs.get(job.uid)?.job === job) this.#jobs.delete(job.uid);
       });
     this.#jobs.set(job.uid, { job, done });
+  }
+
+  /** A start with this id may still be under way. */
+  #refuseLater(id: string): void {
+    this.#unwanted.add(id);
+    if (this.#unwanted.size <= MOST_UNWANTED) return;
+    for (const oldest of this.#unwanted) {
+      this.#unwanted.delete(oldest);
+      return;
+    }
   }
 
   /** Waits for what a migration that has ended still has to put in order. */

@@ -1,21 +1,9 @@
 import { type EmbeddedHost, startEmbeddedHost } from "@polyvisor/backend-libvirt/lab";
 import { libvirtBackend } from "@polyvisor/backend-libvirt";
-import type { BlockSource, GuestSpec } from "@polyvisor/core";
-import {
-  type HypervisorFixture,
-  hypervisorSuite,
-  type StorageFixture,
-  storageSuite,
-} from "@polyvisor/core/conformance";
+import type { GuestSpec } from "@polyvisor/core";
+import { type HypervisorFixture, hypervisorSuite } from "@polyvisor/core/conformance";
 import { describeConformance } from "@polyvisor/core/conformance/vitest";
-import {
-  bootingGuest,
-  emptyDisk,
-  idleGuest,
-  readHostFile,
-  run,
-  startUnknownGuest,
-} from "./support/lab-host.ts";
+import { bootingGuest, emptyDisk, idleGuest, run, startUnknownGuest } from "./support/lab-host.ts";
 
 type MakeGuest = (host: EmbeddedHost, name: string) => Promise<GuestSpec>;
 
@@ -39,21 +27,6 @@ async function openHypervisor(makeGuest: MakeGuest): Promise<HypervisorFixture> 
   };
 }
 
-async function openStorage(): Promise<StorageFixture> {
-  const host = await startEmbeddedHost();
-  const { storage } = libvirtBackend({ hosts: { "node-1": host.uri } });
-  await storage.open(AbortSignal.timeout(30_000));
-  return {
-    storage,
-    host: "node-1",
-    read: async (_, source) => readHostFile(host, filePath(source)),
-    async [Symbol.asyncDispose]() {
-      await storage[Symbol.asyncDispose]();
-      await host[Symbol.asyncDispose]();
-    },
-  };
-}
-
 // Consoles and agents need an operating system that writes and answers.
 const needsSystem = ({ id }: { readonly id: string }): boolean => /^(consoles|agent)\//.test(id);
 const idle = {
@@ -69,9 +42,3 @@ describeConformance("libvirt", idle, () => openHypervisor(async (_, name) => idl
 describeConformance("libvirt with a system", booting, () => openHypervisor(bootingGuest), {
   timeout,
 });
-describeConformance("libvirt", storageSuite, openStorage, { timeout });
-
-function filePath(source: BlockSource): string {
-  if (source.type !== "file") throw new Error(`not a file: ${source.type}`);
-  return source.path;
-}

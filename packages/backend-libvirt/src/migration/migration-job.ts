@@ -152,6 +152,7 @@ export class MigrationJob {
     let problem: unknown;
     try {
       await this.#prepare(plan);
+      if (this.#isCancelled) throw new Error("it was cancelled before data flowed");
       await callMigration(
         this.source,
         this.#domain,
@@ -215,6 +216,8 @@ export class MigrationJob {
           const phase = isHeldForMigration(state) ? "switching" : "copying";
           this.#show({ phase, ...migrationProgress(parameters) });
           onData();
+          // A daemon that had not begun yet did not hear of it.
+          if (this.#isCancelled && phase === "copying") await this.cancel(signal);
           if (postCopy === "later" && performance.now() - began > (postCopyAfter ?? 0)) {
             postCopy = "begun";
             await this.#startPostCopy(signal);

@@ -1,11 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { GuestDisk, GuestSpec } from "@polyvisor/core";
 import { buildGuestImage, type EmbeddedHost } from "@polyvisor/backend-libvirt/lab";
-
-/** The folder in which libvirt keeps its state on every host; on a lab host it lies below the host's directory. */
-const LIBVIRT_STATE = "/var/lib/libvirt";
 
 /** Runs a command on a host and gives its output. Fails when the command does. */
 export async function run(host: EmbeddedHost, command: string, ...args: string[]): Promise<string> {
@@ -101,11 +98,4 @@ export async function startUnknownGuest(host: EmbeddedHost, name: string): Promi
   );
   await run(host, "virsh", "create", path);
   return name;
-}
-
-/** A file that libvirt on a lab host keeps, read from outside of the host. */
-export function readHostFile(host: EmbeddedHost, path: string): Promise<Buffer> {
-  if (!path.startsWith(`${LIBVIRT_STATE}/`))
-    throw new Error(`${path} is not below ${LIBVIRT_STATE}`);
-  return readFile(join(host.directory, "lib", path.slice(LIBVIRT_STATE.length)));
 }
