@@ -199,6 +199,7 @@ export class MigrationJob {
     const began = performance.now();
     let postCopy = postCopyAfter === undefined ? "never" : "later";
     let seen = false;
+    let phase: MigrationState["phase"] = "preparing";
     try {
       for (;;) {
         const { type, parameters } = await this.source.connections.call(
@@ -213,7 +214,8 @@ export class MigrationJob {
         );
         if (type !== 0) {
           seen = true;
-          const phase = isHeldForMigration(state) ? "switching" : "copying";
+          const isSwitching = isHeldForMigration(state) || phase === "switching";
+          phase = isSwitching ? "switching" : "copying";
           this.#show({ phase, ...migrationProgress(parameters) });
           onData();
           // A daemon that had not begun yet did not hear of it.
