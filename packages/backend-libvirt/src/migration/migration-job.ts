@@ -199,7 +199,7 @@ export class MigrationJob {
     const began = performance.now();
     let postCopy = postCopyAfter === undefined ? "never" : "later";
     let seen = false;
-    let phase: MigrationState["phase"] = "preparing";
+    let phase: "preparing" | "copying" | "switching" = "preparing";
     try {
       for (;;) {
         const { type, parameters } = await this.source.connections.call(
@@ -214,7 +214,7 @@ export class MigrationJob {
         );
         if (type !== 0) {
           seen = true;
-          const isSwitching = isHeldForMigration(state) || phase === "switching";
+          const isSwitching: boolean = isHeldForMigration(state) || phase === "switching";
           phase = isSwitching ? "switching" : "copying";
           this.#show({ phase, ...migrationProgress(parameters) });
           onData();
