@@ -231,6 +231,21 @@ describe("the agent of a guest", () => {
     expect(await state(spec.uid)).toMatchObject({ frozen: false });
   });
 
+  it("has the clock, the passwords and the keys of the guest", { timeout }, async () => {
+    const spec = await withAgent("kept");
+    const { agent } = hypervisor;
+    const apart = Math.abs((await agent.time(spec, node, never)).getTime() - Date.now());
+    expect(apart).toBeLessThan(3_600_000);
+    const keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA a@b"];
+    await agent.setAuthorizedKeys(spec, node, { user: "root", keys }, never);
+    expect(await agent.authorizedKeys(spec, node, "root", never)).toEqual(keys);
+    // The small guest has no program that sets passwords, and its agent says so.
+    const secret = { user: "root", password: "correct horse" };
+    const failure: unknown = await agent.setPassword(spec, node, secret, never).catch(String);
+    expect(failure).toMatch(/passwd/);
+    expect(failure).not.toMatch(/correct horse/);
+  });
+
   it("lets a guest go on that nobody thaws", { timeout }, async () => {
     const spec = await withAgent("forgotten");
     const options = { timeoutSeconds: 2, signal: never };

@@ -93,6 +93,80 @@ export class LibvirtGuestAgent implements GuestAgent {
     });
   }
 
+  /** The clock of the guest. */
+  time(ref: GuestRef, hostName: string, signal: AbortSignal): Promise<Date> {
+    return this.#talk(ref, hostName, { signal }, async ({ host, domain, options }) => {
+      const { seconds, nanoseconds } = await host.connections.call(
+        procedures.domainGetTime,
+        { domain, flags: 0 },
+        options,
+      );
+      return new Date(Number(seconds) * 1000 + Math.floor(nanoseconds / 1e6));
+    });
+  }
+
+  /** Sets the clock of the guest. */
+  setTime(ref: GuestRef, hostName: string, time: Date, signal: AbortSignal): Promise<void> {
+    return this.#talk(ref, hostName, { signal }, async ({ host, domain, options }) => {
+      const seconds = Math.floor(time.getTime() / 1000);
+      const nanoseconds = (time.getTime() % 1000) * 1e6;
+      await host.connections.call(
+        procedures.domainSetTime,
+        { domain, seconds, nanoseconds, flags: 0 },
+        options,
+      );
+    });
+  }
+
+  /** Sets the password of a user of the guest. It is in no error and no log. */
+  setPassword(
+    ref: GuestRef,
+    hostName: string,
+    { user, password }: { readonly user: string; readonly password: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    return this.#talk(ref, hostName, { signal }, async ({ host, domain, options }) => {
+      await host.connections.call(
+        procedures.domainSetUserPassword,
+        { domain, user, password, flags: 0 },
+        options,
+      );
+    });
+  }
+
+  /** The keys with which a user of the guest may log in over ssh. */
+  authorizedKeys(
+    ref: GuestRef,
+    hostName: string,
+    user: string,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    return this.#talk(ref, hostName, { signal }, async ({ host, domain, options }) => {
+      const { keys } = await host.connections.call(
+        procedures.domainAuthorizedSshKeysGet,
+        { domain, user, flags: 0 },
+        options,
+      );
+      return keys;
+    });
+  }
+
+  /** Sets the keys with which a user of the guest may log in over ssh, in place of those that are there. */
+  setAuthorizedKeys(
+    ref: GuestRef,
+    hostName: string,
+    { user, keys }: { readonly user: string; readonly keys: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<void> {
+    return this.#talk(ref, hostName, { signal }, async ({ host, domain, options }) => {
+      await host.connections.call(
+        procedures.domainAuthorizedSshKeysSet,
+        { domain, user, keys, flags: 0 },
+        options,
+      );
+    });
+  }
+
   /** Speaks with the agent of a guest, one at a time, and never waits without end. */
   async #talk<T>(
     ref: GuestRef,
