@@ -7,7 +7,7 @@ export {
 export type { LibvirtPool, LibvirtStorageClass } from "./storage/storage-class.ts";
 export type { LibvirtConsoles } from "./guest/libvirt-consoles.ts";
 export type { LibvirtGuestAgent } from "./guest/libvirt-guest-agent.ts";
-export type { LibvirtHotplug } from "./guest/libvirt-hotplug.ts";
+export type { DiskLimits, LibvirtHotplug } from "./guest/libvirt-hotplug.ts";
 export type { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
 export type {
   DiskStatistics,

@@ -210,7 +210,14 @@ describe("domain XML", () => {
       uuid: spec.uid,
       name: "default_linux-vm",
       mark: { incarnation: 7, namespace: "default", name: "linux-vm" },
-      networks: ["polyvisor-10.66.10.0-24"],
+      interfaces: [
+        {
+          mac: "5e:50:0a:42:0a:02",
+          alias: "ua-net-5e500a420a02",
+          network: "polyvisor-10.66.10.0-24",
+        },
+      ],
+      aliases: ["ua-vd-root", "ua-vd-data", "ua-net-5e500a420a02"],
       disks: [
         { name: "vd-root", alias: "ua-vd-root", target: "sda" },
         { name: "vd-data", alias: "ua-vd-data", target: "sdb" },

@@ -7,7 +7,7 @@ import {
   startEmbeddedHost,
 } from "@polyvisor/backend-libvirt/lab";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { bootingGuest, emptyDisk, idleGuest, inventory, run } from "./support/lab-host.ts";
+import { bootingGuest, emptyDisk, idleGuest, inventory, names, run } from "./support/lab-host.ts";
 
 const never = new AbortController().signal;
 const node = "node-1";
@@ -179,6 +179,42 @@ describe("hotplug", () => {
       /Capacity:\s+25165824\s/,
     );
     await expect(resizeDisk(16 * MEBIBYTE)).rejects.toMatchObject({ code: "POLYVISOR_REFUSED" });
+  });
+
+  it("gives a running guest network cards, and takes them away again", { timeout }, async () => {
+    const spec = await withAgent("cards");
+    const card = {
+      cidr: "10.66.20.0/24",
+      gateway: "10.66.20.1",
+      mac: "5e:50:0a:42:14:07",
+      address: "10.66.20.7",
+    };
+    const networks = (): Promise<string[]> => names(host, "net-list");
+    await hypervisor.hotplug.attachInterface(spec, node, card, never);
+    await hypervisor.hotplug.attachInterface(spec, node, card, never);
+    expect(await networks()).toEqual(["polyvisor-10.66.10.0-24", "polyvisor-10.66.20.0-24"]);
+    const macs = (): Promise<string> => run(host, "virsh", "domiflist", "default_cards");
+    expect(await macs()).toContain(card.mac);
+    await hypervisor.hotplug.detachInterface(spec, node, card.mac, never);
+    await hypervisor.hotplug.detachInterface(spec, node, card.mac, never);
+    expect(await macs()).not.toContain(card.mac);
+    expect(await networks()).toEqual(["polyvisor-10.66.10.0-24"]);
+    // One that is there at the end goes with the guest, and its network with it.
+    await hypervisor.hotplug.attachInterface(spec, node, card, never);
+  });
+
+  it("limits what a disk may carry", { timeout }, async () => {
+    const spec = { ...idleGuest("slow"), disks: [await disk("vd-root", 8)] };
+    await hypervisor.startGuest(spec, place, never);
+    const limit = { writeBytesPerSecond: 1_048_576, readsPerSecond: 100 };
+    await hypervisor.hotplug.limitDisk(spec, node, "vd-root", limit, never);
+    const tune = (): Promise<string> => run(host, "virsh", "blkdeviotune", "default_slow", "sda");
+    expect(await tune()).toMatch(/write_bytes_sec: 1048576\n(.*\n)*read_iops_sec {2}: 100\n/);
+    await hypervisor.hotplug.limitDisk(spec, node, "vd-root", {}, never);
+    expect(await tune()).toMatch(/write_bytes_sec: 0\n/);
+    await expect(
+      hypervisor.hotplug.limitDisk(spec, node, "vd-none", limit, never),
+    ).rejects.toMatchObject({ code: "POLYVISOR_REFUSED" });
   });
 
   it("says when a guest does not let go of a disk", { timeout: 180_000 }, async () => {

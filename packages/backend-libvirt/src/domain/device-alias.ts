@@ -14,3 +14,8 @@ export function diskNameOf(alias: string): string | undefined {
   if (!alias.startsWith(PREFIX)) return undefined;
   return alias.slice(PREFIX.length).replaceAll("_", ".");
 }
+
+/** The alias of a network card. */
+export function interfaceAlias(mac: string): string {
+  return `${PREFIX}net-${mac.replaceAll(":", "")}`;
+}

@@ -6,11 +6,23 @@ import { hasVirtioExtras, isLegacy, type VirtType } from "./machine-elements.ts"
 /** Seconds between the guest's reports of how it uses its memory. */
 const BALLOON_PERIOD = 10;
 
+/** Ports that the devices below take, and those for network cards that come later. Older chipsets have free ones anyway. */
+const OWN_PORTS = 6;
+const SPARE_PORTS = 4;
+const ROOT: XmlNode = ["controller", { type: "pci", index: 0, model: "pcie-root" }];
+const PORT: XmlNode = ["controller", { type: "pci", model: "pcie-root-port" }];
+
 /** What every guest of its sort has besides disks and network cards. */
-export function deviceElements(machine: GuestMachine, virtType: VirtType): XmlNode[] {
+export function deviceElements(
+  machine: GuestMachine,
+  virtType: VirtType,
+  interfaces: number,
+): XmlNode[] {
+  const ports = OWN_PORTS + interfaces + SPARE_PORTS;
   const isModern = !isLegacy(machine);
   const isHyperv = machine.osType === "windows" && virtType === "kvm";
   const elements: (XmlNode | undefined)[] = [
+    ...(isModern ? [ROOT, ...Array.from({ length: ports }, () => PORT)] : []),
     // Disks that come later are connected to it, whatever the others are.
     hasVirtioExtras(machine)
       ? ["controller", { type: "scsi", index: 0, model: "virtio-scsi" }]

@@ -1,4 +1,5 @@
 import type { GuestState, StopReason } from "@polyvisor/core";
+import type { Element } from "@xmldom/xmldom";
 import { attributeOf, childAt, childrenOf, parseXml, textAt } from "../xml/parse-xml.ts";
 import { diskNameOf } from "./device-alias.ts";
 import { type MigrationMark, readMigrationMark } from "../migration/migration-mark.ts";
@@ -37,6 +38,14 @@ export interface DomainDisk {
   readonly target: string;
 }
 
+/** A network card of a domain. */
+export interface DomainInterface {
+  readonly mac: string;
+  readonly alias: string;
+  /** Name of the network that it is on. */
+  readonly network: string;
+}
+
 /** What the XML of a domain says about a guest. */
 export interface DomainDescription {
   readonly uuid: string;
@@ -45,8 +54,10 @@ export interface DomainDescription {
   readonly mark: DomainMark | undefined;
   /** Of the last migration since the start. */
   readonly migration: MigrationMark | undefined;
-  /** Names of the networks that it has interfaces on. */
-  readonly networks: readonly string[];
+  /** Its cards on networks of the host. */
+  readonly interfaces: readonly DomainInterface[];
+  /** Of all devices that have one. */
+  readonly aliases: readonly string[];
   readonly disks: readonly DomainDisk[];
   /** Targets of all disks, of ours and of others, such as `sda`. */
   readonly targets: readonly string[];
@@ -69,11 +80,17 @@ export function describeDomain(xml: string): DomainDescription {
     name: textAt(root, "name") ?? "",
     mark,
     migration: readMigrationMark(root),
-    networks: childrenOf(devices, "interface").flatMap(
-      (element) => attributeOf(childAt(element, "source"), "network") ?? [],
-    ),
+    interfaces: childrenOf(devices, "interface").flatMap((element) => {
+      const mac = attributeOf(childAt(element, "mac"), "address") ?? "";
+      const network = attributeOf(childAt(element, "source"), "network");
+      return network === undefined ? [] : [{ mac, alias: aliasOf(element), network }];
+    }),
+    aliases: Array.from(devices?.childNodes ?? [])
+      .filter((node) => node.nodeType === node.ELEMENT_NODE)
+      .map((node) => aliasOf(node as Element))
+      .filter((alias) => alias !== ""),
     disks: childrenOf(devices, "disk").flatMap((element) => {
-      const alias = attributeOf(childAt(element, "alias"), "name") ?? "";
+      const alias = aliasOf(element);
       const name = diskNameOf(alias);
       const target = attributeOf(childAt(element, "target"), "dev") ?? "";
       return name === undefined ? [] : [{ name, alias, target }];
@@ -95,6 +112,10 @@ export function describeDomain(xml: string): DomainDescription {
     endedByReset: mark !== undefined && hasResetNote(root, mark.incarnation),
     frozenUntil: frozenUntil(root),
   };
+}
+
+function aliasOf(device: Element): string {
+  return attributeOf(childAt(device, "alias"), "name") ?? "";
 }
 
 /** The state of a guest of ours. */

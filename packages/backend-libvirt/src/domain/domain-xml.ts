@@ -59,7 +59,7 @@ export function domainXml(
       ...disks.map((disk, index) => diskElement(disk, place(index))),
       ...media.map((path, index) => mediumElement(path, place(disks.length + index))),
       ...interfaces.map((each) => interfaceElement(each, machine)),
-      ...deviceElements(machine, virtType),
+      ...deviceElements(machine, virtType, interfaces.length),
     ],
   ]);
 }

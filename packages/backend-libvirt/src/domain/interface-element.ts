@@ -1,6 +1,7 @@
 import type { GuestInterface, GuestMachine } from "@polyvisor/core";
 import { networkName } from "../network/network-xml.ts";
 import type { XmlNode } from "../xml/render-xml.ts";
+import { interfaceAlias } from "./device-alias.ts";
 import { isLegacy } from "./machine-elements.ts";
 
 /** A network card. */
@@ -11,6 +12,7 @@ export function interfaceElement({ cidr, mac }: GuestInterface, machine: GuestMa
     ["mac", { address: mac }],
     ["source", { network: networkName(cidr) }],
     ["model", { type: cardModel(machine) }],
+    ["alias", { name: interfaceAlias(mac) }],
   ];
 }
 

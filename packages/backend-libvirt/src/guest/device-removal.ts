@@ -43,11 +43,11 @@ export async function removalAnswer(
 }
 
 /** The error for a device that is still there. */
-export function stillThere(answer: RemovalAnswer, name: string): PolyvisorError {
+export function stillThere(answer: RemovalAnswer, device: string): PolyvisorError {
   return answer === "refused"
-    ? new PolyvisorError("POLYVISOR_REFUSED", `the guest does not let go of disk "${name}"`)
+    ? new PolyvisorError("POLYVISOR_REFUSED", `the guest does not let go of ${device}`)
     : new PolyvisorError(
         "POLYVISOR_TIMEOUT",
-        `the guest has not let go of disk "${name}" yet: unplug it again, or unmount it in the guest first`,
+        `the guest has not let go of ${device} yet: ask again, or end its use in the guest first`,
       );
 }

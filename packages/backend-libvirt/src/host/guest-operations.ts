@@ -210,8 +210,8 @@ export async function removeGuest(
 /** The domain goes last: as long as it is there, what belongs to it can be found. */
 async function forget(host: LibvirtHost, uid: string, signal: AbortSignal): Promise<void> {
   const present = await host.domain(uid, signal);
-  for (const network of present?.description.networks ?? [])
-    await host.networks.release(network, signal);
+  const networks = present?.description.interfaces.map(({ network }) => network);
+  for (const network of new Set(networks)) await host.networks.release(network, signal);
   await removeGuestMedia(host, uid, signal);
   if (present === undefined) return;
   const { handle: domain } = present;
