@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import type { GuestDisk, GuestSpec, GuestState, HypervisorEvent } from "@polyvisor/core";
 import { libvirtBackend, type LibvirtHypervisor } from "@polyvisor/backend-libvirt";
 import {
@@ -251,7 +250,7 @@ describe("the agent of a guest", () => {
     const spec = await withAgent("told");
     const agent = hypervisor.agent;
     await expect
-      .poll(() => agent.info(spec, node, never), { timeout: 20_000 })
+      .poll(() => agent.info(spec, node, never), { timeout: 60_000 })
       .toMatchObject({
         version: expect.stringMatching(/^\d+\.\d+/) as string,
         supported: true,
@@ -312,7 +311,7 @@ describe("the agent of a guest", () => {
     await expect(agent.thaw(spec, node, never)).rejects.toMatchObject(missing);
   });
 
-  it("is missed once it hangs", { timeout }, async () => {
+  it("is missed once it hangs", { timeout: 180_000 }, async () => {
     const spec = await withAgent("hung", "killall -STOP qemu-ga");
     const missing = { code: "POLYVISOR_UNAVAILABLE" };
     await expect
@@ -320,6 +319,11 @@ describe("the agent of a guest", () => {
         timeout: 60_000,
       })
       .toMatchObject(missing);
+    // The power button needs no agent.
+    await hypervisor.stopGuest(spec, place, "shutdown", never);
+    await expect
+      .poll(() => state(spec.uid), { timeout: 60_000 })
+      .toMatchObject({ power: "stopped", stopReason: "guest-shutdown" });
   });
 });
 

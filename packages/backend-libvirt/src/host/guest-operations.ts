@@ -15,6 +15,7 @@ import {
   isNotFoundError,
 } from "../rpc/libvirt-error.ts";
 import { procedures } from "../rpc/procedures.ts";
+import { isRpcError } from "../rpc/rpc-error.ts";
 import type { DomainHandle } from "../rpc/struct-layouts.ts";
 import { removeGuestMedia, writeGuestMedia } from "./guest-media.ts";
 import type { HostFacts } from "./host-facts.ts";
@@ -23,8 +24,12 @@ import type { HostDomain, LibvirtHost } from "./libvirt-host.ts";
 /** Numbers of libvirt: flags of the procedures below. */
 const VALIDATE = 1;
 const SHUTDOWN_BY_POWER_BUTTON = 1;
+const SHUTDOWN_BY_AGENT = 2;
 /** Managed save image, snapshot and checkpoint metadata, firmware variables and the state of a TPM go with the domain. */
 const UNDEFINE_EVERYTHING = 1 | 2 | 4 | 16 | 32;
+/** How long an agent may take to hear that it is to shut its guest down, and libvirt to find out that it is there. */
+const AGENT_SECONDS = 5;
+const MARGIN_SECONDS = 10;
 const XML_SECURE = 1;
 const XML_INACTIVE = 2;
 
@@ -171,7 +176,7 @@ export async function stopGuest(
     if (mode === "power-off") {
       await host.connections.call(procedures.domainDestroyFlags, { domain, flags: 0 }, { signal });
     } else {
-      await shutDown(host, domain, signal);
+      await shutDown(host, present, signal);
     }
   } catch (error) {
     // It has ended in the meantime.
@@ -179,17 +184,30 @@ export async function stopGuest(
   }
 }
 
+/** Asks the agent, and presses the power button where none answers. */
 async function shutDown(
   host: LibvirtHost,
-  domain: DomainHandle,
+  { handle: domain, description }: HostDomain,
   signal: AbortSignal,
 ): Promise<void> {
-  try {
-    await host.connections.call(procedures.domainShutdownFlags, { domain, flags: 0 }, { signal });
-  } catch (error) {
-    if (!isAgentUnavailableError(error)) throw error;
+  const press = async (): Promise<void> => {
     const flags = SHUTDOWN_BY_POWER_BUTTON;
     await host.connections.call(procedures.domainShutdownFlags, { domain, flags }, { signal });
+  };
+  if (!description.agentConnected) return press();
+  const options = { signal, deadlineMs: (AGENT_SECONDS + MARGIN_SECONDS) * 1000 };
+  try {
+    await host.connections.call(
+      procedures.domainAgentSetResponseTimeout,
+      { domain, timeout: AGENT_SECONDS, flags: 0 },
+      options,
+    );
+    const flags = SHUTDOWN_BY_AGENT;
+    await host.connections.call(procedures.domainShutdownFlags, { domain, flags }, options);
+  } catch (error) {
+    const isSilent = isAgentUnavailableError(error) || isRpcError(error, "RPC_DEADLINE_EXCEEDED");
+    if (!isSilent) throw error;
+    await press();
   }
 }
 

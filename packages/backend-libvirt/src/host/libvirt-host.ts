@@ -6,7 +6,7 @@ import type {
   HypervisorEvent,
   Logger,
 } from "@polyvisor/core";
-import { type DomainNote, resetNote } from "../domain/domain-notes.ts";
+import type { DomainNote } from "../domain/domain-notes.ts";
 import { type DomainDescription, describeDomain, guestState } from "../domain/domain-state.ts";
 import type { MigrationBook } from "../migration/migration-book.ts";
 import { type DomainPower, isInTransit } from "../migration/migration-places.ts";
@@ -24,6 +24,7 @@ import { HostPool } from "../storage/host-pool.ts";
 import { OWN_POOL, type PoolSettings } from "../storage/storage-class.ts";
 import { type DomainEvent, followDomainEvents } from "./domain-events.ts";
 import { FrozenGuests } from "./frozen-guests.ts";
+import { GuestResets } from "./guest-resets.ts";
 import { type HostFacts, readHostFacts } from "./host-facts.ts";
 import { KeyedMutex } from "./keyed-mutex.ts";
 
@@ -91,8 +92,7 @@ export class LibvirtHost implements AsyncDisposable {
   readonly #listeners = new Set<DomainEventListener>();
   /** Domains whose state is being reported, by uuid, and whether they are to be looked at again. */
   readonly #reports = new Map<string, { again: boolean }>();
-  /** Domains that run, or have ended, with a reboot that the guest asked for. */
-  readonly #resets = new Set<string>();
+  readonly #resets: GuestResets = new GuestResets(this);
   readonly #ending = new AbortController();
   /** Resolves when the first attempt to connect has ended, either way. */
   readonly #tried = Promise.withResolvers<void>();
@@ -288,6 +288,7 @@ export class LibvirtHost implements AsyncDisposable {
     let failures = 0;
     while (!signal.aborted) {
       try {
+        const formerResets = this.#resets.seen();
         await followDomainEvents(
           this.connections,
           {
@@ -298,7 +299,9 @@ export class LibvirtHost implements AsyncDisposable {
             signal,
             onReady: async () => {
               this.#facts = await readHostFacts(this.connections, signal);
-              this.frozenGuests.resume(await this.domains(signal));
+              const domains = await this.domains(signal);
+              await this.#resets.settle(formerResets, domains, signal);
+              this.frozenGuests.resume(domains);
               this.#problem = undefined;
               failures = 0;
               this.#tried.resolve();
@@ -368,14 +371,7 @@ export class LibvirtHost implements AsyncDisposable {
     // A guest that is not ours has come, gone or changed: the host shows it.
     if (found?.state === undefined) return this.#emit({ type: "host", host: this.name });
     this.#emit({ type: "guest", guest: found.state });
-    if (found.state.stopReason === "guest-reset") await this.#keepReset(found, signal);
-  }
-
-  /** What was learned from an event outlives this process. */
-  async #keepReset({ handle, state }: HostDomain, signal: AbortSignal): Promise<void> {
-    if (state === undefined || !this.#resets.has(handle.uuid)) return;
-    await this.note(handle, resetNote(state.incarnation), "config", signal);
-    this.#resets.delete(handle.uuid);
+    await this.#resets.keep(found, signal);
   }
 
   #emit(event: HypervisorEvent): void {
