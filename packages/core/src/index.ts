@@ -216,6 +216,7 @@ export type {
   ResourceClient,
 } from "./platform/resource-client.ts";
 export { resourceTable, type ResourceTable } from "./platform/resource-table.ts";
+export type { VirtualMachinePoolClient } from "./platform/virtual-machine-pool-client.ts";
 export type { VirtualMachineClient } from "./platform/virtual-machine-client.ts";
 export { uploadHandler } from "./platform/upload-handler.ts";
 export type { WaitGoal } from "./platform/wait-for.ts";

@@ -81,7 +81,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
   VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
   VirtualMachineOperation: wholeKind("a VirtualMachineOperation"),
-  VirtualMachinePool: wholeKind("a VirtualMachinePool"),
   VirtualMachineSnapshot: wholeKind("a VirtualMachineSnapshot"),
   VirtualMachineSnapshotOperation: wholeKind("a VirtualMachineSnapshotOperation"),
   VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass"),

@@ -17,6 +17,7 @@ import { NamespaceController } from "../controllers/namespace-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
 import { KeyedMutex } from "../controllers/runtime/keyed-mutex.ts";
+import { PoolController } from "../controllers/pool-controller.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
 import { StorageRegistry } from "../controllers/storage-registry.ts";
 import { type UploadAddresses, Uploads } from "../controllers/uploads.ts";
@@ -37,6 +38,7 @@ import { readManifests } from "./read-manifests.ts";
 import { type ManifestOf, type Applied, ResourceClient } from "./resource-client.ts";
 import { PARTS } from "./tokens.ts";
 import { validateManifest } from "./validate-manifest.ts";
+import { VirtualMachinePoolClient } from "./virtual-machine-pool-client.ts";
 import { VirtualMachineClient } from "./virtual-machine-client.ts";
 
 /** What a platform is made of. Everything that is given is disposed of with the platform. */
@@ -131,6 +133,7 @@ function bindParts(options: PlatformOptions): Container {
     store: all.use(PARTS.store),
     caches: all.use(PARTS.caches),
     clock: all.use(PARTS.clock),
+    random: all.use(PARTS.random),
     logger: all.use(PARTS.logger),
     events: all.use(PARTS.events),
     fleet: all.use(PARTS.fleet),
@@ -153,6 +156,7 @@ function bindParts(options: PlatformOptions): Container {
       new MachineController(context),
       new NamespaceController(context),
       new NodeController(context),
+      new PoolController(context),
       new StorageClassController(context),
     ];
   });
@@ -236,6 +240,8 @@ function createClients(parts: Container): Clients {
     (Object.keys(KINDS) as Kind[]).map((kind) => [kind, new ResourceClient(kind, common)]),
   );
   made.set("VirtualMachine", virtualMachines as unknown as ResourceClient<Kind>);
+  const virtualMachinePools = new VirtualMachinePoolClient({ ...common, members: virtualMachines });
+  made.set("VirtualMachinePool", virtualMachinePools as unknown as ResourceClient<Kind>);
   const client: Platform["client"] = (kind) => {
     const found = made.get(kind);
     if (found) return found as never;
@@ -260,7 +266,7 @@ function createClients(parts: Container): Clients {
     virtualMachineMACAddressLeases: client("VirtualMachineMACAddressLease"),
     virtualMachineMACAddresses: client("VirtualMachineMACAddress"),
     virtualMachineOperations: client("VirtualMachineOperation"),
-    virtualMachinePools: client("VirtualMachinePool"),
+    virtualMachinePools,
     virtualMachineSnapshotOperations: client("VirtualMachineSnapshotOperation"),
     virtualMachineSnapshots: client("VirtualMachineSnapshot"),
     virtualMachines,

@@ -1,6 +1,7 @@
 import type { Kind, Kinds } from "../api/kinds.ts";
 import type { IncomingUpload } from "../controllers/uploads.ts";
 import type { Applied, ResourceClient } from "./resource-client.ts";
+import type { VirtualMachinePoolClient } from "./virtual-machine-pool-client.ts";
 import type { VirtualMachineClient } from "./virtual-machine-client.ts";
 
 /** A running platform. Dispose of it to stop its controllers; guests go on running. */
@@ -22,7 +23,7 @@ export interface Platform extends AsyncDisposable {
   readonly virtualMachineMACAddressLeases: ResourceClient<"VirtualMachineMACAddressLease">;
   readonly virtualMachineMACAddresses: ResourceClient<"VirtualMachineMACAddress">;
   readonly virtualMachineOperations: ResourceClient<"VirtualMachineOperation">;
-  readonly virtualMachinePools: ResourceClient<"VirtualMachinePool">;
+  readonly virtualMachinePools: VirtualMachinePoolClient;
   readonly virtualMachineSnapshotOperations: ResourceClient<"VirtualMachineSnapshotOperation">;
   readonly virtualMachineSnapshots: ResourceClient<"VirtualMachineSnapshot">;
   readonly virtualMachines: VirtualMachineClient;
