@@ -217,7 +217,12 @@ export type {
 } from "./platform/resource-client.ts";
 export { resourceTable, type ResourceTable } from "./platform/resource-table.ts";
 export type { VirtualMachinePoolClient } from "./platform/virtual-machine-pool-client.ts";
-export type { VirtualMachineClient } from "./platform/virtual-machine-client.ts";
+export type { OperationLimits } from "./platform/run-operation.ts";
+export type {
+  ForceOptions,
+  OperationOptions,
+  VirtualMachineClient,
+} from "./platform/virtual-machine-client.ts";
 export { uploadHandler } from "./platform/upload-handler.ts";
 export type { WaitGoal } from "./platform/wait-for.ts";
 export { memoryStore, type MemoryStoreOptions } from "./store/memory-store.ts";

@@ -235,10 +235,12 @@ type Clients = Omit<Platform, "apply" | "receiveUpload" | typeof Symbol.asyncDis
 function createClients(parts: Container): Clients {
   const { store, clock, fleet, logger } = parts.use(PARTS.context);
   const common = { store, clock, logger, random: parts.use(PARTS.random) };
-  const virtualMachines = new VirtualMachineClient({ ...common, fleet });
+  const operations = new ResourceClient("VirtualMachineOperation", common);
+  const virtualMachines = new VirtualMachineClient({ ...common, fleet, operations });
   const made = new Map<Kind, ResourceClient<Kind>>(
     (Object.keys(KINDS) as Kind[]).map((kind) => [kind, new ResourceClient(kind, common)]),
   );
+  made.set("VirtualMachineOperation", operations as unknown as ResourceClient<Kind>);
   made.set("VirtualMachine", virtualMachines as unknown as ResourceClient<Kind>);
   const virtualMachinePools = new VirtualMachinePoolClient({ ...common, members: virtualMachines });
   made.set("VirtualMachinePool", virtualMachinePools as unknown as ResourceClient<Kind>);
