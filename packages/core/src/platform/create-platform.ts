@@ -14,6 +14,8 @@ import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
 import { MachineController } from "../controllers/machine-controller.ts";
 import { NamespaceController } from "../controllers/namespace-controller.ts";
+import { OperationController } from "../controllers/operation-controller.ts";
+import { OperationRetentionController } from "../controllers/operation-retention-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
 import { KeyedMutex } from "../controllers/runtime/keyed-mutex.ts";
@@ -156,6 +158,8 @@ function bindParts(options: PlatformOptions): Container {
       new MachineController(context),
       new NamespaceController(context),
       new NodeController(context),
+      new OperationController(context),
+      new OperationRetentionController(context),
       new PoolController(context),
       new StorageClassController(context),
     ];
