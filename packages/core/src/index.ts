@@ -1,4 +1,5 @@
 export { type Condition, findCondition } from "./api/conditions.ts";
+export { convertToVersion } from "./api/convert-version.ts";
 export type {
   Checksum,
   ContainerImageDataSource,

@@ -86,7 +86,7 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   })),
   VirtualMachineSnapshot: wholeKind("a VirtualMachineSnapshot"),
   VirtualMachineSnapshotOperation: wholeKind("a VirtualMachineSnapshotOperation"),
-  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass"),
+  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass of one's own"),
 };
 
 /** Wishes of a resource that would have no effect, so that they are refused. */
