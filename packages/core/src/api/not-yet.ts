@@ -79,14 +79,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   ],
   VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
   VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
-  VirtualMachineOperation: (["Restore", "Clone"] as const).map((type) => ({
-    field: "spec.type",
-    what: `an operation of type ${type}`,
-    wished: ({ spec }) => spec.type === type,
-  })),
-  VirtualMachineSnapshot: wholeKind("a VirtualMachineSnapshot"),
-  VirtualMachineSnapshotOperation: wholeKind("a VirtualMachineSnapshotOperation"),
-  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass of one's own"),
 };
 
 /** Wishes of a resource that would have no effect, so that they are refused. */

@@ -16,10 +16,13 @@ import { MachineController } from "../controllers/machine-controller.ts";
 import { NamespaceController } from "../controllers/namespace-controller.ts";
 import { OperationController } from "../controllers/operation-controller.ts";
 import { OperationRetentionController } from "../controllers/operation-retention-controller.ts";
+import { MachineSnapshotController } from "../controllers/machine-snapshot-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
+import { RestorationController } from "../controllers/restoration-controller.ts";
 import { KeyedMutex } from "../controllers/runtime/keyed-mutex.ts";
 import { PoolController } from "../controllers/pool-controller.ts";
+import { SnapshotOperationController } from "../controllers/snapshot-operation-controller.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
 import { StorageRegistry } from "../controllers/storage-registry.ts";
 import { type UploadAddresses, Uploads } from "../controllers/uploads.ts";
@@ -155,12 +158,15 @@ function bindParts(options: PlatformOptions): Container {
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),
       new LeaseController(context),
+      new MachineSnapshotController(context, gate),
       new MachineController(context),
       new NamespaceController(context),
       new NodeController(context),
       new OperationController(context),
       new OperationRetentionController(context),
       new PoolController(context),
+      new RestorationController(context),
+      new SnapshotOperationController(context),
       new StorageClassController(context),
     ];
   });
