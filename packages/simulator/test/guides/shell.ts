@@ -160,10 +160,8 @@ export class Shell {
     const rows: string[][] = [];
     const { columns } = await this.#table(kindName, name, false, false);
     const note = (resource: Kinds[Kind]): void => {
-      const { now } = this.#world.center.clock;
-      const table = resourceTable(kind, [resource as never], {
-        now: now.call(this.#world.center.clock),
-      });
+      const now = this.#world.center.clock.now();
+      const table = resourceTable(kind, [resource as never], { now });
       const row = expected.columns.map(
         (column) => table.rows[0]?.[table.columns.indexOf(column)] ?? "",
       );
@@ -183,15 +181,15 @@ export class Shell {
         .map((row) => String(row[phaseAt]))
         .filter((each, index, list) => each !== list[index - 1]);
     const last = String(wanted.at(-1)?.[phaseAt]);
-    await this.#world
-      .until("the last row", () => rows.length > 1 && rows.at(-1)?.[phaseAt] === last)
-      .finally(async () => {
-        ending.abort();
-        await following;
-      })
-      .catch(() =>
-        assert.fail(`the last row never came: ${rows.map((row) => row.join(" | ")).join("\n")}`),
-      );
+    const arrived = this.#world.until(
+      "the last row",
+      () => rows.length > 1 && rows.at(-1)?.[phaseAt] === last,
+    );
+    await arrived.catch(() =>
+      assert.fail(`the last row never came: ${rows.map((row) => row.join(" | ")).join("\n")}`),
+    );
+    ending.abort();
+    await following;
     assert.deepEqual(phases(rows), phases(wanted), `other phases in ${columns.join(" ")}`);
     checkProgress(expected, rows);
     const nodeAt = expected.columns.indexOf("NODE");
@@ -230,8 +228,8 @@ export class Shell {
     const { metadata } = await this.#world.platform.nodes.get(node);
     const models = Object.keys(metadata.labels ?? {})
       .filter((label) => label.includes("cpu-model"))
-      .map((label) => label.split("/")[1])
-      .sort();
+      .map((label) => label.split("/")[1] ?? "")
+      .sort((a, b) => (a < b ? -1 : 1));
     assert.deepEqual(models, step.prints?.split("\n"));
   }
 
