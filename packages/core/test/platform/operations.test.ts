@@ -84,10 +84,13 @@ describe("operations of the client", () => {
     await world.apply(...vmWithDisk("linux", { runPolicy: "Manual" }));
     for (const host of ["node-1", "node-2"]) world.hypervisor.setReachable(host, false);
     const work = world.platform.virtualMachines.start("linux");
-    const operation = await world.until<VirtualMachineOperation | undefined>("an operation", async () => {
-      const { items } = await world.platform.virtualMachineOperations.list();
-      return items[0];
-    });
+    const operation = await world.until<VirtualMachineOperation | undefined>(
+      "an operation",
+      async () => {
+        const { items } = await world.platform.virtualMachineOperations.list();
+        return items[0];
+      },
+    );
     await world.platform.virtualMachineOperations.delete(operation.metadata.name);
     await expect(ended(world, work)).rejects.toThrow(
       `VirtualMachineOperation "default/${operation.metadata.name}" of type Start was deleted`,
