@@ -103,7 +103,7 @@ export class Shell {
         await this.#console(verb, words[0] ?? "", step);
         return;
       case "ssh":
-        this.#ssh(command, step);
+        await this.#ssh(command, step);
         return;
       case "restart":
       case "migrate":
@@ -279,13 +279,19 @@ export class Shell {
     return opening ?? assert.fail("the hypervisor has no screens");
   }
 
-  #ssh(command: string, step: Step): void {
-    const guest = this.#world.center.guest("linux-vm");
-    const { sockets, coresPerSocket } = guest.spec.cpu;
-    const answer = command.includes("nproc")
-      ? String(sockets * coresPerSocket)
-      : (guest.state.disks ?? []).join(" ");
-    assert.equal(answer, step.prints);
+  async #ssh(command: string, step: Step): Promise<void> {
+    let answer = "";
+    const { center } = this.#world;
+    await this.#world
+      .until(`the answer to ${command}`, () => {
+        const guest = center.guest("linux-vm");
+        const { sockets, coresPerSocket } = guest.spec.cpu;
+        answer = command.includes("nproc")
+          ? String(sockets * coresPerSocket)
+          : (guest.state.disks ?? []).join(" ");
+        return answer === step.prints;
+      })
+      .catch(() => assert.fail(`the guest answers ${answer}`));
   }
 
   async #operate(type: VirtualMachineOperationSpec["type"], name: string): Promise<void> {
