@@ -5,6 +5,7 @@ import { whyNotTaken } from "../api/not-yet.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ImageStore } from "../backend/image-store.ts";
 import { AddressController } from "../controllers/address-controller.ts";
+import { AttachmentController } from "../controllers/attachment-controller.ts";
 import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
 import { EventRecorder } from "../controllers/event-recorder.ts";
@@ -151,6 +152,7 @@ function bindParts(options: PlatformOptions): Container {
     const gate = new KeyedMutex();
     return [
       new AddressController(context),
+      new AttachmentController(context),
       new ClassController(context),
       new DiskController(context),
       new DiskSnapshotController(context, gate),
