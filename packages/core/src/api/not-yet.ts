@@ -79,6 +79,7 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
   ],
   VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
   VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
+  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass of one's own"),
 };
 
 /** Wishes of a resource that would have no effect, so that they are refused. */
