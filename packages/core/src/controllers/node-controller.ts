@@ -110,6 +110,8 @@ export class NodeController implements RunnableController {
         hypervisor: host.hypervisor,
         hypervisorVersion: host.hypervisorVersion,
       },
+      ...(host.schedulable === false && { unschedulable: true }),
+      ...(host.taints && { taints: host.taints }),
       unknownGuests,
       conditions: mergeConditions(
         node.status?.conditions,
