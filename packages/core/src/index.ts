@@ -219,6 +219,7 @@ export type {
 export { resourceTable, type ResourceTable } from "./platform/resource-table.ts";
 export type { VirtualMachinePoolClient } from "./platform/virtual-machine-pool-client.ts";
 export type { OperationLimits } from "./platform/run-operation.ts";
+export { type NodeClient } from "./platform/node-client.ts";
 export type {
   ForceOptions,
   OperationOptions,

@@ -180,12 +180,17 @@ export class OperationController implements RunnableController {
     };
   }
 
-  /** Operations of the same VM that were created before and have not ended. */
+  /** Operations of the same VM that have not ended, and that were let through or created before. */
   #earlier(operation: VirtualMachineOperation): VirtualMachineOperation[] {
     return this.#context.caches
       .of("VirtualMachineOperation")
       .findBy(OPERATIONS_BY_MACHINE, machineKey(operation))
-      .filter((other) => !isOver(other.status) && orderOf(other) < orderOf(operation));
+      .filter(
+        (other) =>
+          other.metadata.uid !== operation.metadata.uid &&
+          !isOver(other.status) &&
+          (other.status?.phase === "InProgress" || orderOf(other) < orderOf(operation)),
+      );
   }
 
   async #supersede(

@@ -10,6 +10,7 @@ import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
 import { EventRecorder } from "../controllers/event-recorder.ts";
 import { DiskSnapshotController } from "../controllers/disk-snapshot-controller.ts";
+import { EvictionController } from "../controllers/eviction-controller.ts";
 import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
@@ -39,6 +40,7 @@ import { systemClock, systemRandom } from "../util/system.ts";
 import { Container } from "./container.ts";
 import { ensureNamespace } from "./ensure-namespace.ts";
 import type { AppliedResource, Platform } from "./platform.ts";
+import { NodeClient } from "./node-client.ts";
 import { createPredefinedClasses } from "./predefined-classes.ts";
 import { readManifests } from "./read-manifests.ts";
 import { type ManifestOf, type Applied, ResourceClient } from "./resource-client.ts";
@@ -157,6 +159,7 @@ function bindParts(options: PlatformOptions): Container {
       new DiskController(context),
       new DiskSnapshotController(context, gate),
       all.use(PARTS.events),
+      new EvictionController(context),
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),
       new LeaseController(context),
@@ -256,6 +259,8 @@ function createClients(parts: Container): Clients {
   made.set("VirtualMachine", virtualMachines as unknown as ResourceClient<Kind>);
   const virtualMachinePools = new VirtualMachinePoolClient({ ...common, members: virtualMachines });
   made.set("VirtualMachinePool", virtualMachinePools as unknown as ResourceClient<Kind>);
+  const nodes = new NodeClient({ ...common, machines: virtualMachines });
+  made.set("Node", nodes as unknown as ResourceClient<Kind>);
   const client: Platform["client"] = (kind) => {
     const found = made.get(kind);
     if (found) return found as never;
@@ -267,7 +272,7 @@ function createClients(parts: Container): Clients {
     events: client("Event"),
     moduleConfigs: client("ModuleConfig"),
     namespaces: client("Namespace"),
-    nodes: client("Node"),
+    nodes,
     secrets: client("Secret"),
     storageClasses: client("StorageClass"),
     virtualDiskSnapshots: client("VirtualDiskSnapshot"),

@@ -1,5 +1,6 @@
 import type { Kind, Kinds } from "../api/kinds.ts";
 import type { IncomingUpload } from "../controllers/uploads.ts";
+import type { NodeClient } from "./node-client.ts";
 import type { Applied, ResourceClient } from "./resource-client.ts";
 import type { VirtualMachinePoolClient } from "./virtual-machine-pool-client.ts";
 import type { VirtualMachineClient } from "./virtual-machine-client.ts";
@@ -10,7 +11,7 @@ export interface Platform extends AsyncDisposable {
   readonly events: ResourceClient<"Event">;
   readonly moduleConfigs: ResourceClient<"ModuleConfig">;
   readonly namespaces: ResourceClient<"Namespace">;
-  readonly nodes: ResourceClient<"Node">;
+  readonly nodes: NodeClient;
   readonly secrets: ResourceClient<"Secret">;
   readonly storageClasses: ResourceClient<"StorageClass">;
   readonly virtualDiskSnapshots: ResourceClient<"VirtualDiskSnapshot">;
