@@ -54,13 +54,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
       wished: ({ spec }) => spec.networks?.length === 0,
     },
     {
-      field: "spec.networks",
-      what: "a MAC address of one's own",
-      wished: ({ spec }) =>
-        spec.networks?.some((network) => network.virtualMachineMACAddressName !== undefined) ===
-        true,
-    },
-    {
       field: "spec.priorityClassName",
       what: "a priority class",
       wished: ({ spec }) => spec.priorityClassName !== undefined,
@@ -77,8 +70,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
     },
     { field: "spec.gpus", what: "a GPU", wished: ({ spec }) => (spec.gpus?.length ?? 0) > 0 },
   ],
-  VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
-  VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
   VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass of one's own"),
 };
 

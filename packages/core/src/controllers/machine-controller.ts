@@ -8,7 +8,8 @@ import { recordIntent } from "../machine/power-intent.ts";
 import { timestamp } from "../util/clock.ts";
 import { isPolyvisorError, messageOf } from "../util/errors.ts";
 import { jsonEquals } from "../util/json.ts";
-import { MACHINES_BY_ADDRESS } from "./address-controller.ts";
+import { MACHINES_BY_ADDRESS } from "./ip-address-sort.ts";
+import { MACHINES_BY_MAC } from "./mac-address-sort.ts";
 import { CapacityLedger } from "./capacity-ledger.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
 import { MACHINES_BY_DISK } from "./disk-users.ts";
@@ -117,6 +118,9 @@ export class MachineController implements RunnableController {
     });
     caches.onChange("VirtualMachineIPAddress", ({ metadata }) =>
       machines.findBy(MACHINES_BY_ADDRESS, keyOf(metadata)).forEach(enqueueWaiting),
+    );
+    caches.onChange("VirtualMachineMACAddress", ({ metadata }) =>
+      machines.findBy(MACHINES_BY_MAC, keyOf(metadata)).forEach(enqueueWaiting),
     );
     for (const kind of ["Secret", "ModuleConfig"] as const) {
       caches.onChange(kind, () => [...machines.values()].forEach(enqueueWaiting));

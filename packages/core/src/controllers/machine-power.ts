@@ -181,6 +181,7 @@ export class MachinePower {
         devices,
         address: address.address,
         range: address.range,
+        ...(parts.mac !== undefined && { mac: parts.mac }),
         provisioning,
       });
       const place =

@@ -4,7 +4,10 @@ import { MODULE_CONFIG, MODULE_CONFIG_NAME, type ModuleSettings } from "../api/m
 import { whyNotTaken } from "../api/not-yet.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ImageStore } from "../backend/image-store.ts";
-import { AddressController } from "../controllers/address-controller.ts";
+import { ClaimController } from "../controllers/claim-controller.ts";
+import { ipAddresses } from "../controllers/ip-address-sort.ts";
+import { macAddresses } from "../controllers/mac-address-sort.ts";
+import { MacLeaseController } from "../controllers/mac-lease-controller.ts";
 import { AttachmentController } from "../controllers/attachment-controller.ts";
 import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
@@ -153,7 +156,8 @@ function bindParts(options: PlatformOptions): Container {
     const context = all.use(PARTS.context);
     const gate = new KeyedMutex();
     return [
-      new AddressController(context),
+      new ClaimController(context, ipAddresses(context)),
+      new ClaimController(context, macAddresses(context, all.use(PARTS.random))),
       new AttachmentController(context),
       new ClassController(context),
       new DiskController(context),
@@ -163,6 +167,7 @@ function bindParts(options: PlatformOptions): Container {
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),
       new LeaseController(context),
+      new MacLeaseController(context),
       new MachineSnapshotController(context, gate),
       new MachineController(context),
       new NamespaceController(context),
