@@ -2,7 +2,10 @@ import { Readable } from "node:stream";
 import { BoundedChannel, PolyvisorError } from "@polyvisor/core";
 import type { Backend, GuestState, HypervisorEvent, VolumeState } from "@polyvisor/core";
 const HOST = { name: "host-1", reachable: true, cpus: 8, memoryBytes: 2 ** 34, labels: {} };
-const GUESTS = { osTypes: ["generic"], firmware: ["bios"], tpm: false } as const;
+const OS = { osTypes: ["generic"], firmware: ["bios"], tpm: false } as const;
+const GUESTS = { ...OS, emulatedDevices: false, cpuFraction: false, answerFiles: false };
+const FACETS = { migration: false, hotplug: false, agent: false };
+const FILES = { blockSources: ["file"], consoles: { serial: false, vnc: false } } as const;
 const CLASS = { name: "minimal", isDefault: true, bindingMode: "Immediate" } as const;
 const USE = { accessMode: "ReadWriteOnce", volumeMode: "Filesystem" } as const;
 const fail = (code: "REFUSED" | "NOT_FOUND" | "ALREADY_EXISTS" | "INVALID", why: string): never => {
@@ -22,11 +25,7 @@ function minimalBackend(unknownGuests: readonly string[] = []): Required<Backend
   };
   const hypervisor: Required<Backend>["hypervisor"] = {
     name: "minimal",
-    capabilities: {
-      ...{ blockSources: ["file"], placement: "explicit", consoles: { serial: false, vnc: false } },
-      guests: { ...GUESTS, emulatedDevices: false, cpuFraction: false, answerFiles: false },
-      ...{ migration: false, hotplug: false, agent: false },
-    },
+    capabilities: { ...FILES, ...FACETS, placement: "explicit", guests: GUESTS },
     open: async () => {},
     hosts: async () => [{ ...HOST, hypervisor: "minimal", hypervisorVersion: "1", unknownGuests }],
     guests: async () => ({ guests: [...guests.values()], hosts: [HOST.name] }),
