@@ -51,6 +51,7 @@ describe("the pages for implementers", () => {
       "docs/image-store.md": 1,
       "docs/minimal-backend.md": 1,
       "docs/resource-store.md": 1,
+      "docs/resources.md": 1,
       "docs/storage.md": 1,
     });
   });
