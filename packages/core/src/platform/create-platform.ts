@@ -17,6 +17,7 @@ import { EvictionController } from "../controllers/eviction-controller.ts";
 import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
+import { reportMachineEvents } from "../controllers/machine-event-reporter.ts";
 import { MachineController } from "../controllers/machine-controller.ts";
 import { NamespaceController } from "../controllers/namespace-controller.ts";
 import { OperationController } from "../controllers/operation-controller.ts";
@@ -154,6 +155,7 @@ function bindParts(options: PlatformOptions): Container {
   }));
   parts.bind(PARTS.controllers, (all) => {
     const context = all.use(PARTS.context);
+    reportMachineEvents(context);
     const gate = new KeyedMutex();
     return [
       new ClaimController(context, ipAddresses(context)),

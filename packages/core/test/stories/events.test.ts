@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { vmWithDisk } from "../support/manifests.ts";
 import { World } from "../support/world.ts";
 
 async function reasons(world: World, name: string): Promise<string[]> {
@@ -18,6 +19,29 @@ describe("events", () => {
     expect(await reasons(world, "node-1")).toEqual([
       "Normal NodeReady: The host answers.",
       expect.stringMatching(/^Warning NodeNotReady: The host does not answer: /),
+    ]);
+  });
+
+  it("tell of what happens to a VM", async () => {
+    await using world = await World.open();
+    await world.apply(...vmWithDisk("linux"));
+    await world.untilPhase("VirtualMachine", "linux", "Running");
+    const restarting = world.platform.virtualMachines.restart("linux", { force: true });
+    await world.pass(10_000);
+    await restarting;
+    const stopping = world.platform.virtualMachines.stop("linux", { force: true });
+    await world.pass(10_000);
+    await stopping;
+    const { items } = await world.platform.events.list({
+      fieldSelector: {
+        "involvedObject.name": "linux",
+        "involvedObject.kind": "VirtualMachine",
+      },
+    });
+    expect(items.map(({ reason, message }) => `${reason}: ${message}`).sort()).toEqual([
+      "Restarted: Restart initiated by VirtualMachineOperation for AlwaysOnUnlessStoppedManually runPolicy",
+      "Started: Start on create initiated by controller for AlwaysOnUnlessStoppedManually policy",
+      "Stopped: Stop initiated by VirtualMachineOperation for AlwaysOnUnlessStoppedManually runPolicy",
     ]);
   });
 
