@@ -68,6 +68,7 @@ const jobs = {
     runSource("scripts/require-test-tools.ts");
     BENCHES.forEach((file) => runSource(file));
     run("npm", ["run", "--silent", "bench", "--workspace=@polyvisor/image-tools"]);
+    run("npm", ["run", "--silent", "bench", "--workspace=@polyvisor/simulator"]);
   },
 };
 

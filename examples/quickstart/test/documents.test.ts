@@ -46,9 +46,12 @@ describe("the pages for implementers", () => {
     );
     expect(Object.fromEntries(counts)).toEqual({
       "docs/errors.md": 0,
+      "docs/fencing.md": 1,
       "docs/hypervisor.md": 1,
       "docs/image-store.md": 1,
+      "docs/minimal-backend.md": 1,
       "docs/resource-store.md": 1,
+      "docs/resources.md": 1,
       "docs/storage.md": 1,
     });
   });

@@ -1,4 +1,5 @@
 export { type Condition, findCondition } from "./api/conditions.ts";
+export { convertToVersion } from "./api/convert-version.ts";
 export type {
   Checksum,
   ContainerImageDataSource,
@@ -216,7 +217,14 @@ export type {
   ResourceClient,
 } from "./platform/resource-client.ts";
 export { resourceTable, type ResourceTable } from "./platform/resource-table.ts";
-export type { VirtualMachineClient } from "./platform/virtual-machine-client.ts";
+export type { VirtualMachinePoolClient } from "./platform/virtual-machine-pool-client.ts";
+export type { OperationLimits } from "./platform/run-operation.ts";
+export { type NodeClient } from "./platform/node-client.ts";
+export type {
+  ForceOptions,
+  OperationOptions,
+  VirtualMachineClient,
+} from "./platform/virtual-machine-client.ts";
 export { uploadHandler } from "./platform/upload-handler.ts";
 export type { WaitGoal } from "./platform/wait-for.ts";
 export { memoryStore, type MemoryStoreOptions } from "./store/memory-store.ts";

@@ -71,12 +71,16 @@ export {
   type DirectoryImageStoreOptions,
 } from "./store/directory-image-store.ts";
 export type {
+  ContainerImageSource,
+  DiskImageSource,
   HttpImageSource,
   ImageImportProgress,
   ImageInfo,
   ImageStore,
   ImageStoreCallOptions,
   ImportImageOptions,
+  StoredImageSource,
+  UploadImageSource,
 } from "./store/image-store.ts";
 export type { TarArchive } from "./tar/open-tar.ts";
 export { walkTar, type TarMember } from "./tar/walk-tar.ts";

@@ -66,7 +66,11 @@ describe("import", () => {
     await using opened = await openStore();
     const { store, path } = opened;
     const progress: ImageImportProgress[] = [];
-    const source = { url: `${server.origin}/disk`, checksum: { sha256: sha256(served) } };
+    const source: HttpImageSource = {
+      type: "http",
+      url: `${server.origin}/disk`,
+      checksum: { sha256: sha256(served) },
+    };
     const info = await store.importImage("disk", source, {
       onProgress: (report) => void progress.push(report),
     });
@@ -89,7 +93,7 @@ describe("import", () => {
     const served = wrapper === "gz" ? gzipSync(image) : wrapper === "xz" ? await xz(image) : image;
     await using server = await serveLoopback(sendBytes(served));
     await using opened = await openStore();
-    const info = await opened.store.importImage("disk", { url: server.origin });
+    const info = await opened.store.importImage("disk", { type: "http", url: server.origin });
     expect(info).toEqual({
       format: "qcow2",
       cdrom: false,
@@ -107,7 +111,7 @@ describe("import", () => {
   test.each(others.map((entry) => [entry.file, entry]))("%s", async (_file, entry) => {
     await using server = await serveLoopback(sendBytes(corpusImage(entry)));
     await using opened = await openStore();
-    const info = await opened.store.importImage("disk", { url: server.origin });
+    const info = await opened.store.importImage("disk", { type: "http", url: server.origin });
     const isWrapper = entry.format === "zst" || entry.format === "bz2";
     expect(info.format).toBe(isWrapper ? "raw" : entry.format);
     expect(await opened.store.inspect("disk")).toEqual(info);
@@ -120,7 +124,7 @@ describe("import", () => {
     const disc = createIso9660({ volumeId: "cidata", files: [{ name: "a", content: "b" }] });
     await using server = await serveLoopback(sendBytes(disc));
     await using opened = await openStore();
-    const info = await opened.store.importImage("disc.iso", { url: server.origin });
+    const info = await opened.store.importImage("disc.iso", { type: "http", url: server.origin });
     expect(info).toMatchObject({ format: "iso", cdrom: true, virtualSizeBytes: disc.length });
     expect((await readContent(opened.store, "disc.iso")).equals(disc)).toBe(true);
   });
@@ -129,7 +133,7 @@ describe("import", () => {
     const listener = sendResumable(raw, 2, () => ({ etag: '"v1"' }));
     await using server = await serveLoopback(listener);
     await using opened = await openStore();
-    const info = await opened.store.importImage("disk", { url: server.origin });
+    const info = await opened.store.importImage("disk", { type: "http", url: server.origin });
     expect(info.sha256).toBe(sha256(raw));
     expect(server.requests).toHaveLength(3);
   });
@@ -138,7 +142,11 @@ describe("import", () => {
     await using server = await serveLoopback(sendBytes(raw));
     await using opened = await openStore();
     const { store } = opened;
-    const source = { url: `${server.origin}/a?token=1`, checksum: { sha256: sha256(raw) } };
+    const source: HttpImageSource = {
+      type: "http",
+      url: `${server.origin}/a?token=1`,
+      checksum: { sha256: sha256(raw) },
+    };
     const [first, second] = await Promise.all([
       store.importImage("disk", source),
       store.importImage("disk", source),
@@ -149,9 +157,9 @@ describe("import", () => {
     );
     expect(server.requests).toHaveLength(1);
     const others: readonly HttpImageSource[] = [
-      { url: `${server.origin}/b` },
-      { url: source.url },
-      { url: source.url, checksum: { sha256: sha256(Buffer.from("other")) } },
+      { type: "http", url: `${server.origin}/b` },
+      { type: "http", url: source.url },
+      { type: "http", url: source.url, checksum: { sha256: sha256(Buffer.from("other")) } },
     ];
     for (const other of others) {
       await expect(store.importImage("disk", other)).rejects.toMatchObject({
@@ -165,7 +173,7 @@ describe("import", () => {
     await using server = await serveLoopback(sendBytes(raw));
     await using opened = await openStore();
     const url = `${server.origin.replace("//", "//user:secret@")}/a?token=secret`;
-    await opened.store.importImage("disk", { url });
+    await opened.store.importImage("disk", { type: "http", url });
     const record = await readFile(join(opened.path, "disk", "image.json"), "utf8");
     expect(record).toContain(`${server.origin}/a?…`);
     expect(record).not.toMatch(/secret|user/);
@@ -282,7 +290,11 @@ describe("a failed import leaves nothing behind", () => {
     async (_name, { code, served, source, limits }) => {
       await using server = await serveLoopback(sendBytes(await served()));
       await using opened = await openStore(limits === undefined ? {} : { limits });
-      const importing = opened.store.importImage("disk", { url: server.origin, ...source });
+      const importing = opened.store.importImage("disk", {
+        type: "http",
+        url: server.origin,
+        ...source,
+      });
       await expect(importing).rejects.toMatchObject({ code });
       expect(await readdir(opened.path)).toEqual([]);
       expect(await opened.store.inspect("disk")).toBeUndefined();
@@ -296,7 +308,7 @@ describe("a failed import leaves nothing behind", () => {
         const cut = image.subarray(0, Math.floor((image.length * tenth) / 10));
         await using server = await serveLoopback(sendBytes(cut));
         await using opened = await openStore();
-        const importing = opened.store.importImage("disk", { url: server.origin });
+        const importing = opened.store.importImage("disk", { type: "http", url: server.origin });
         await expect(importing).rejects.toMatchObject({ code: "IMAGE_TRUNCATED" });
         expect(await readdir(opened.path)).toEqual([]);
       }
@@ -321,7 +333,7 @@ describe("a failed import leaves nothing behind", () => {
     for (const [code, respond] of cases) {
       await using server = await serveLoopback((_request, response) => void respond(response));
       await using opened = await openStore({ stallTimeoutMs: 300 });
-      const importing = opened.store.importImage("disk", { url: server.origin });
+      const importing = opened.store.importImage("disk", { type: "http", url: server.origin });
       await expect(importing).rejects.toMatchObject({ code });
       expect(await readdir(opened.path)).toEqual([]);
     }
@@ -337,7 +349,7 @@ describe("a failed import leaves nothing behind", () => {
       send();
     });
     await using opened = await openStore();
-    const importing = opened.store.importImage("disk", { url: server.origin });
+    const importing = opened.store.importImage("disk", { type: "http", url: server.origin });
     await expect(importing).rejects.toMatchObject({ code: "IMAGE_UNRECOGNISED" });
     await vi.waitUntil(() => written > 0);
     expect(written).toBeLessThan(16 * 1024 * 1024);
@@ -353,14 +365,14 @@ describe("a failed import leaves nothing behind", () => {
     const controller = new AbortController();
     const importing = opened.store.importImage(
       "disk",
-      { url: server.origin },
+      { type: "http", url: server.origin },
       { signal: controller.signal },
     );
     setTimeout(() => controller.abort(reason), 200);
     await expect(importing).rejects.toBe(reason);
     expect(await readdir(opened.path)).toEqual([]);
 
-    const second = opened.store.importImage("disk", { url: server.origin });
+    const second = opened.store.importImage("disk", { type: "http", url: server.origin });
     setTimeout(() => void opened.store[Symbol.asyncDispose](), 200);
     await expect(second).rejects.toThrow("was closed");
     expect(await readdir(opened.path)).toEqual([]);
@@ -391,7 +403,7 @@ describe("names and entries", () => {
       () => store.inspect(name),
       () => store.read(name),
       () => store.delete(name),
-      () => store.importImage(name, { url: "http://127.0.0.1:1/" }),
+      () => store.importImage(name, { type: "http", url: "http://127.0.0.1:1/" }),
     ]) {
       await expect(call()).rejects.toMatchObject({ code: "IMAGE_INVALID_ARGUMENT" });
     }
@@ -402,7 +414,8 @@ describe("names and entries", () => {
     await using server = await serveLoopback(sendBytes(raw));
     await using opened = await openStore();
     const { store } = opened;
-    for (const name of ["b", "a.img", "0"]) await store.importImage(name, { url: server.origin });
+    for (const name of ["b", "a.img", "0"])
+      await store.importImage(name, { type: "http", url: server.origin });
     expect(await store.list()).toEqual(["0", "a.img", "b"]);
     await using stream = await store.read("b");
     await store.delete("b");
@@ -418,7 +431,7 @@ describe("names and entries", () => {
     await using server = await serveLoopback(sendBytes(await qcow2Of(rawDisk())));
     await using opened = await openStore();
     const { store, path } = opened;
-    await store.importImage("disk", { url: server.origin });
+    await store.importImage("disk", { type: "http", url: server.origin });
     await truncate(join(path, "disk", "image"), 100_000);
     await expect(store.inspect("disk")).rejects.toMatchObject({ code: "IMAGE_CORRUPT" });
     await expect(store.read("disk")).rejects.toMatchObject({ code: "IMAGE_CORRUPT" });
@@ -434,7 +447,7 @@ describe("open", () => {
     await using server = await serveLoopback(sendBytes(rawDisk()));
     await using opened = await openStore();
     const { store, path } = opened;
-    await store.importImage("disk", { url: server.origin });
+    await store.importImage("disk", { type: "http", url: server.origin });
     const self = currentOwner();
     const dead = [
       workDirectoryName("import", { ...self, startedAt: self.startedAt - 1000 }),
@@ -465,7 +478,7 @@ describe("open", () => {
       void released.then(() => response.end(raw.subarray(400_000)));
     });
     await using opened = await openStore();
-    const importing = opened.store.importImage("disk", { url: server.origin });
+    const importing = opened.store.importImage("disk", { type: "http", url: server.origin });
     await begun;
     await directoryImageStore({ path: opened.path }).open();
     release();

@@ -1,4 +1,11 @@
-import type { Backend, Fencing, GuestState, ImageStore, RandomSource } from "@polyvisor/core";
+import type {
+  Backend,
+  Fencing,
+  GuestSpec,
+  GuestState,
+  ImageStore,
+  RandomSource,
+} from "@polyvisor/core";
 import type { EventLog } from "./event-log.ts";
 import type { Fault } from "./faults/fault.ts";
 import type { GuestBehaviour } from "./guests/guest-behaviour.ts";
@@ -24,6 +31,8 @@ export interface HostControls {
 export interface GuestControls {
   /** As its host sees it. */
   readonly state: GuestState;
+  /** What it was built from. */
+  readonly spec: GuestSpec;
   /** Shuts down of its own accord. */
   shutDown(): void;
   /** Reboots of its own accord. */

@@ -44,6 +44,8 @@ export interface KindDefinition<R extends Resource, Input = never> {
   readonly apiVersion: string;
   /** Older or newer versions that are accepted and stored as `apiVersion`. */
   readonly servedVersions?: readonly string[];
+  /** A resource as `servedVersions` show it. */
+  readonly toServedVersion?: (resource: R) => Resource;
   readonly kind: R["kind"];
   /** Lower-case plural, as in `kubectl get virtualmachines`. */
   readonly plural: string;

@@ -33,6 +33,10 @@ export interface NodeStatus {
     readonly hypervisor: string;
     readonly hypervisorVersion: string;
   };
+  /** True while the hypervisor itself, a cluster that schedules, puts no new guests there. */
+  readonly unschedulable?: boolean;
+  /** Taints that the hypervisor itself has put there. */
+  readonly taints?: readonly Taint[];
   /** Guests that run there and are not ours, by the hypervisor's names; they are never touched. */
   readonly unknownGuests: readonly string[];
   readonly conditions: readonly Condition[];
@@ -41,7 +45,8 @@ export interface NodeStatus {
 function readiness({ spec, status }: Node): string {
   const ready = findCondition(status?.conditions, "Ready")?.status === "True";
   const state = ready ? "Ready" : "NotReady";
-  return spec.unschedulable === true ? `${state},SchedulingDisabled` : state;
+  const closed = spec.unschedulable === true || status?.unschedulable === true;
+  return closed ? `${state},SchedulingDisabled` : state;
 }
 
 /** The kind {@link Node}. */

@@ -54,13 +54,6 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
       wished: ({ spec }) => spec.networks?.length === 0,
     },
     {
-      field: "spec.networks",
-      what: "a MAC address of one's own",
-      wished: ({ spec }) =>
-        spec.networks?.some((network) => network.virtualMachineMACAddressName !== undefined) ===
-        true,
-    },
-    {
       field: "spec.priorityClassName",
       what: "a priority class",
       wished: ({ spec }) => spec.priorityClassName !== undefined,
@@ -77,14 +70,7 @@ const NOT_YET: { readonly [K in Kind]?: readonly NotYet<Kinds[K]>[] } = {
     },
     { field: "spec.gpus", what: "a GPU", wished: ({ spec }) => (spec.gpus?.length ?? 0) > 0 },
   ],
-  VirtualMachineBlockDeviceAttachment: wholeKind("a VirtualMachineBlockDeviceAttachment"),
-  VirtualMachineMACAddress: wholeKind("a VirtualMachineMACAddress"),
-  VirtualMachineMACAddressLease: wholeKind("a VirtualMachineMACAddressLease"),
-  VirtualMachineOperation: wholeKind("a VirtualMachineOperation"),
-  VirtualMachinePool: wholeKind("a VirtualMachinePool"),
-  VirtualMachineSnapshot: wholeKind("a VirtualMachineSnapshot"),
-  VirtualMachineSnapshotOperation: wholeKind("a VirtualMachineSnapshotOperation"),
-  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass"),
+  VolumeSnapshotClass: wholeKind("a VolumeSnapshotClass of one's own"),
 };
 
 /** Wishes of a resource that would have no effect, so that they are refused. */

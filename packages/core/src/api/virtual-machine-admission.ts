@@ -29,7 +29,7 @@ export async function admitVirtualMachine(
           "spec.networks",
         )),
     ...(await admitBlockDevicesOf(next, context)),
-    ...(await admitSize(next, context)),
+    ...(await admitSize(spec, "spec", context)),
     ...(await admitAddress(next, context)),
   ];
 }
@@ -115,11 +115,12 @@ function admitUsbDevices(
   );
 }
 
-async function admitSize(
-  { spec }: VirtualMachine,
-  { get, warn }: AdmissionContext<VirtualMachine>,
+/** The rule that the class of a VM, or of a template for VMs, has for its size. */
+export async function admitSize(
+  { virtualMachineClassName: name, cpu, memory }: VirtualMachineSpec,
+  field: string,
+  { get, warn }: Pick<AdmissionContext<VirtualMachine>, "get" | "warn">,
 ): Promise<AdmissionIssue[]> {
-  const { virtualMachineClassName: name, cpu, memory } = spec;
   const vmClass = await get("VirtualMachineClass", { name });
   if (vmClass === undefined) {
     warn(
@@ -129,7 +130,7 @@ async function admitSize(
   }
   const size = { ...cpu, memorySize: memory.size };
   const problem = sizingProblem(name, vmClass.spec.sizingPolicies, size);
-  return problem === undefined ? [] : [{ field: "spec", message: problem }];
+  return problem === undefined ? [] : [{ field, message: problem }];
 }
 
 /** Source: DVP, rules about addresses and networks of VirtualMachine. */

@@ -95,11 +95,30 @@ const sizingPolicy: z.ZodType<SizingPolicy, SizingPolicy> = z.strictObject({
   dedicatedCores: z.array(z.boolean()).exactOptional(),
 });
 
+/** Core fractions are numbers there. */
+function toV1alpha2(vmClass: VirtualMachineClass): Resource {
+  const { sizingPolicies } = vmClass.spec;
+  if (sizingPolicies === undefined) return vmClass;
+  const policies = sizingPolicies.map(({ coreFractions, defaultCoreFraction, ...policy }) => ({
+    ...policy,
+    ...(coreFractions && { coreFractions: coreFractions.map(asNumber) }),
+    ...(defaultCoreFraction !== undefined && {
+      defaultCoreFraction: asNumber(defaultCoreFraction),
+    }),
+  }));
+  return { ...vmClass, spec: { ...vmClass.spec, sizingPolicies: policies } };
+}
+
+function asNumber(fraction: string): number | string {
+  return fraction.endsWith("%") ? Number.parseInt(fraction, 10) : fraction;
+}
+
 /** The kind {@link VirtualMachineClass}. */
 export const VIRTUAL_MACHINE_CLASS: KindDefinition<VirtualMachineClass, VirtualMachineClassInput> =
   {
     apiVersion: V1ALPHA3,
     servedVersions: [V1ALPHA2],
+    toServedVersion: toV1alpha2,
     kind: "VirtualMachineClass",
     plural: "virtualmachineclasses",
     shortNames: ["vmc", "vmclass"],

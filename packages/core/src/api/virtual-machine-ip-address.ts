@@ -105,7 +105,8 @@ export const VIRTUAL_MACHINE_IP_ADDRESS_LEASE: KindDefinition<
   columns: [
     {
       name: "VirtualMachineIPAddress",
-      value: ({ spec: { virtualMachineIPAddressRef: ref } }) => ref && JSON.stringify(ref),
+      value: ({ spec: { virtualMachineIPAddressRef: ref } }) =>
+        ref && JSON.stringify(ref, ["name", "namespace"]),
     },
     { name: "Status", value: (lease) => lease.status?.phase },
   ],

@@ -153,7 +153,8 @@ export const VIRTUAL_MACHINE_MAC_ADDRESS_LEASE: KindDefinition<
   columns: [
     {
       name: "VirtualMachineMACAddress",
-      value: ({ spec: { virtualMachineMACAddressRef: ref } }) => ref && JSON.stringify(ref),
+      value: ({ spec: { virtualMachineMACAddressRef: ref } }) =>
+        ref && JSON.stringify(ref, ["name", "namespace"]),
     },
     phaseColumn("Status"),
   ],

@@ -1,11 +1,17 @@
 import { parseDuration } from "../util/duration.ts";
-import type { AdmissionIssue } from "./kind.ts";
+import type { AdmissionContext, AdmissionIssue } from "./kind.ts";
+import { scaleDownTargets } from "./scale-down-targets.ts";
 import { admitDiskSpec } from "./virtual-disk-admission.ts";
-import { admitVirtualMachineSpec } from "./virtual-machine-admission.ts";
+import { admitSize, admitVirtualMachineSpec } from "./virtual-machine-admission.ts";
+import { fillMachineSpec } from "./virtual-machine-defaults.ts";
 import type { VirtualDiskTemplate, VirtualMachinePool } from "./virtual-machine-pool.ts";
 
 /** The broken rules of a pool. Source: the DVP custom resource definitions, rules of VirtualMachinePool. */
-export function admitPool({ spec }: VirtualMachinePool): AdmissionIssue[] {
+export async function admitPool(
+  next: VirtualMachinePool,
+  context: AdmissionContext<VirtualMachinePool>,
+): Promise<AdmissionIssue[]> {
+  const { spec } = next;
   const { virtualDiskTemplates: templates, virtualMachineTemplate } = spec;
   const disks = virtualMachineTemplate.spec.blockDeviceRefs.filter(
     ({ kind }) => kind === "VirtualDisk",
@@ -29,6 +35,8 @@ export function admitPool({ spec }: VirtualMachinePool): AdmissionIssue[] {
     ],
   ];
   return [
+    ...admitScaleDown(next, context.previous),
+    ...(await admitSize(virtualMachineTemplate.spec, "spec.virtualMachineTemplate.spec", context)),
     ...rules.flatMap(([broken, message]) => (broken ? [{ field: "spec", message }] : [])),
     ...admitVirtualMachineSpec(virtualMachineTemplate.spec, "spec.virtualMachineTemplate.spec"),
     ...templates.flatMap((template, index) => [
@@ -56,4 +64,38 @@ function admitReclaim({ reclaim }: VirtualDiskTemplate, field: string): Admissio
     ],
   ];
   return rules.flatMap(([broken, message]) => (broken ? [{ field, message }] : []));
+}
+
+/** A pool with the policy `Explicit` gets smaller only by the members that are named. */
+function admitScaleDown(
+  next: VirtualMachinePool,
+  previous: VirtualMachinePool | undefined,
+): AdmissionIssue[] {
+  const { scaleDownPolicy, replicas } = next.spec;
+  const before = previous?.spec.replicas;
+  if (scaleDownPolicy !== "Explicit" || replicas === undefined || before === undefined) return [];
+  const earlier = previous ? scaleDownTargets(previous) : [];
+  const named = scaleDownTargets(next).filter((name) => !earlier.includes(name)).length;
+  if (before - replicas <= named) return [];
+  return [
+    {
+      field: "spec.replicas",
+      message:
+        "a pool with scaleDownPolicy Explicit cannot be scaled down without naming the replicas to remove: use scaleDownWith",
+    },
+  ];
+}
+
+/** Fills in what other resources decide, so that every VM is made of the whole template. */
+export async function setPoolDefaults(
+  next: VirtualMachinePool,
+  context: AdmissionContext<VirtualMachinePool>,
+): Promise<VirtualMachinePool | readonly AdmissionIssue[]> {
+  const { virtualMachineTemplate } = next.spec;
+  const before = context.previous?.spec.virtualMachineTemplate.spec;
+  const field = "spec.virtualMachineTemplate.spec";
+  const spec = await fillMachineSpec(virtualMachineTemplate.spec, before, field, context);
+  if ("field" in spec) return [spec];
+  const filled = { ...virtualMachineTemplate, spec };
+  return { ...next, spec: { ...next.spec, virtualMachineTemplate: filled } };
 }

@@ -7,7 +7,7 @@ import {
   type VirtualDiskSpecInput,
   virtualDiskSpecSchema,
 } from "./virtual-disk.ts";
-import { admitPool } from "./virtual-machine-pool-admission.ts";
+import { admitPool, setPoolDefaults } from "./virtual-machine-pool-admission.ts";
 import { virtualMachineSpecSchema } from "./virtual-machine-schema.ts";
 import type { VirtualMachineSpec, VirtualMachineSpecInput } from "./virtual-machine.ts";
 
@@ -128,6 +128,7 @@ export const VIRTUAL_MACHINE_POOL: KindDefinition<VirtualMachinePool, VirtualMac
       }),
     }),
   }),
+  setDefaults: setPoolDefaults,
   admit: admitPool,
   columns: [
     { name: "Replicas", value: ({ status }) => status?.replicas.toString() },

@@ -34,6 +34,12 @@ export class ClassController implements RunnableController {
     caches.onChange("VirtualMachineClass", ({ metadata }) =>
       this.#controller.enqueue(keyOf(metadata)),
     );
+    classes.onChange((previous, next) => {
+      if (previous === undefined || next === undefined) return;
+      if (jsonEquals(previous.spec.sizingPolicies, next.spec.sizingPolicies)) return;
+      const message = "The sizing policies of the class were changed.";
+      context.events.record(next, { reason: "SizingPoliciesWereChanged", message });
+    });
     const enqueueAll = (): void => {
       for (const { metadata } of classes.values()) this.#controller.enqueue(keyOf(metadata));
     };

@@ -2,6 +2,7 @@ import type { ImageStore } from "../backend/image-store.ts";
 import type { ResourceStore } from "../store/resource-store.ts";
 import type { Clock } from "../util/clock.ts";
 import type { Logger } from "../util/logger.ts";
+import type { RandomSource } from "../util/random-source.ts";
 import type { EventSink } from "./event-recorder.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Caches } from "./runtime/caches.ts";
@@ -13,6 +14,7 @@ export interface ControllerContext {
   readonly store: ResourceStore;
   readonly caches: Caches;
   readonly clock: Clock;
+  readonly random: RandomSource;
   readonly logger: Logger;
   /** Where to say what has happened to a resource. */
   readonly events: EventSink;

@@ -3,6 +3,7 @@ import { findCondition } from "../api/conditions.ts";
 import type { VirtualDisk } from "../api/virtual-disk.ts";
 import type { Storage } from "../backend/storage.ts";
 import { condition } from "../machine/machine-conditions.ts";
+import { deviceName } from "../machine/guest-devices.ts";
 import { decideResize } from "../storage/disk-size.ts";
 import { messageOf } from "../util/errors.ts";
 import { formatBytes, parseQuantity } from "../util/quantity.ts";
@@ -138,7 +139,13 @@ export class DiskKeeper {
     if (guest.guest.power === "stopped") return;
     const { incarnation, host, uid } = guest.guest;
     const { hotplug } = fleet.memberOf(host).hypervisor;
-    await hotplug?.resizeDisk({ uid, incarnation }, host, `vd-${name}`, sizeBytes, signal);
+    await hotplug?.resizeDisk(
+      { uid, incarnation },
+      host,
+      deviceName({ kind: "VirtualDisk", name }),
+      sizeBytes,
+      signal,
+    );
   }
 
   #tell(

@@ -24,7 +24,7 @@ export const FINALIZERS: Readonly<
   disk: `${GROUP}/vd-cleanup`,
   machine: `${GROUP}/vm-cleanup`,
   machineClass: `${GROUP}/vmclass-cleanup`,
-  operation: `${GROUP}/vmop-cleanup-by-vm`,
+  operation: `${GROUP}/vmop-protection-by-vm-controller`,
   attachment: `${GROUP}/vmbda-cleanup`,
   address: `${GROUP}/vmip-cleanup`,
   macAddress: `${GROUP}/vmmac-cleanup`,

@@ -1,4 +1,4 @@
-import type { GuestState, HostState, Hypervisor } from "../backend/hypervisor.ts";
+import type { GuestList, GuestState, HostState, Hypervisor } from "../backend/hypervisor.ts";
 import { type Clock, sleep } from "../util/clock.ts";
 import { messageOf } from "../util/errors.ts";
 import { jsonEquals } from "../util/json.ts";
@@ -32,6 +32,8 @@ export class FleetMember {
   /** True when a guest that was not listed exists on no host. */
   #complete = false;
   #sequence = 0;
+  /** Ends the present round of following: a list has failed, and another one must be had. */
+  #round: AbortController | undefined;
   #listing: Promise<void> | undefined;
   #listAgain = false;
 
@@ -87,6 +89,7 @@ export class FleetMember {
     let failures = 0;
     while (!signal.aborted) {
       const round = new AbortController();
+      this.#round = round;
       try {
         const events = this.hypervisor.watch(AbortSignal.any([signal, round.signal]));
         await this.refresh(signal);
@@ -102,7 +105,7 @@ export class FleetMember {
             case "host":
             case "resync":
               // Not awaited: the events that come meanwhile must be read. A failure shows in the next round.
-              void this.refresh(signal).catch((error: unknown) => this.#report(error, signal));
+              void this.refresh(signal).catch(() => {});
               break;
           }
         }
@@ -137,8 +140,8 @@ export class FleetMember {
   async #list(signal: AbortSignal): Promise<void> {
     const began = this.#sequence;
     const before = [this.#hosts, [...this.#answering], this.#complete];
-    this.#hosts = await this.hypervisor.hosts(signal);
-    const { guests, hosts, complete = false } = await this.hypervisor.guests(signal);
+    const [states, { guests, hosts, complete = false }] = await this.#ask(signal);
+    this.#hosts = states;
     this.#answering = new Set(hosts);
     this.#complete = complete;
     const hostsChanged = !jsonEquals(before, [this.#hosts, [...this.#answering], this.#complete]);
@@ -164,6 +167,21 @@ export class FleetMember {
     if (hostsChanged) for (const { guest } of this.#guests.values()) changed.add(guest.uid);
     if (hostsChanged || changed.size > 0) this.#listener.onHosts();
     for (const uid of changed) this.#listener.onGuest(uid);
+  }
+
+  /** A hypervisor that does not answer says nothing of any host. */
+  async #ask(signal: AbortSignal): Promise<[readonly HostState[], GuestList]> {
+    try {
+      return [await this.hypervisor.hosts(signal), await this.hypervisor.guests(signal)];
+    } catch (error) {
+      const wasAnswering = this.#complete || this.#answering.size > 0;
+      this.#answering = new Set();
+      this.#complete = false;
+      this.#report(error, signal);
+      if (wasAnswering) this.#listener.onHosts();
+      this.#round?.abort();
+      throw error;
+    }
   }
 
   #report(error: unknown, signal: AbortSignal): void {

@@ -8,13 +8,19 @@ import { recordIntent } from "../machine/power-intent.ts";
 import { timestamp } from "../util/clock.ts";
 import { isPolyvisorError, messageOf } from "../util/errors.ts";
 import { jsonEquals } from "../util/json.ts";
-import { MACHINES_BY_ADDRESS } from "./address-controller.ts";
+import { MACHINES_BY_ADDRESS } from "./ip-address-sort.ts";
+import { MACHINES_BY_MAC } from "./mac-address-sort.ts";
 import { CapacityLedger } from "./capacity-ledger.ts";
 import type { ControllerContext, RunnableController } from "./controller-context.ts";
 import { MACHINES_BY_DISK } from "./disk-users.ts";
 import { FINALIZERS, withFinalizer, withoutFinalizer } from "./finalizers.ts";
 import { MachineAgents } from "./machine-agents.ts";
-import { attachmentWishes, ATTACHMENTS_BY_MACHINE } from "./machine-attachments.ts";
+import {
+  ATTACHMENTS_BY_DEVICE,
+  attachmentWishes,
+  deviceKey,
+  indexAttachments,
+} from "./machine-attachments.ts";
 import { changesOf, machineEviction } from "./machine-changes.ts";
 import { MachineHotplug } from "./machine-hotplug.ts";
 import { MachineMigration } from "./machine-migration.ts";
@@ -96,20 +102,34 @@ export class MachineController implements RunnableController {
     const enqueueWaiting = (vm: VirtualMachine): void => {
       if (isWaiting(vm)) enqueue(vm);
     };
+    indexAttachments(this.#context);
+    const attachments = caches.of("VirtualMachineBlockDeviceAttachment");
+    const ofAttachments = (kind: string, key: string): void => {
+      for (const { metadata, spec } of attachments.findBy(
+        ATTACHMENTS_BY_DEVICE,
+        deviceKey(kind, key),
+      ))
+        this.#controller.enqueue(`${metadata.namespace}/${spec.virtualMachineName}`);
+    };
     caches.onChange("VirtualMachine", enqueue);
     caches.onChange("VirtualDisk", ({ metadata }) => {
       machines.findBy(MACHINES_BY_DISK, keyOf(metadata)).forEach(enqueue);
-      for (const key of this.#machinesAwaiting(keyOf(metadata))) this.#controller.enqueue(key);
+      ofAttachments("VirtualDisk", keyOf(metadata));
     });
     caches.onChange("VirtualMachineIPAddress", ({ metadata }) =>
       machines.findBy(MACHINES_BY_ADDRESS, keyOf(metadata)).forEach(enqueueWaiting),
+    );
+    caches.onChange("VirtualMachineMACAddress", ({ metadata }) =>
+      machines.findBy(MACHINES_BY_MAC, keyOf(metadata)).forEach(enqueueWaiting),
     );
     for (const kind of ["Secret", "ModuleConfig"] as const) {
       caches.onChange(kind, () => [...machines.values()].forEach(enqueueWaiting));
     }
     for (const kind of ["VirtualImage", "ClusterVirtualImage"] as const) {
-      caches.onChange(kind, ({ status }) => {
-        if (status?.volume) [...machines.values()].forEach(enqueueWaiting);
+      caches.onChange(kind, ({ metadata, status }) => {
+        if (status?.volume === undefined) return;
+        ofAttachments(kind, keyOf(metadata));
+        [...machines.values()].forEach(enqueueWaiting);
       });
     }
     caches.onChange("VirtualMachineClass", ({ metadata }) => {
@@ -122,10 +142,6 @@ export class MachineController implements RunnableController {
     });
     const operations = caches.of("VirtualMachineOperation");
     operations.addIndex(OPERATIONS_BY_MACHINE, ({ metadata, spec }) => [
-      `${metadata.namespace}/${spec.virtualMachineName}`,
-    ]);
-    const attachments = caches.of("VirtualMachineBlockDeviceAttachment");
-    attachments.addIndex(ATTACHMENTS_BY_MACHINE, ({ metadata, spec }) => [
       `${metadata.namespace}/${spec.virtualMachineName}`,
     ]);
     for (const kind of [
@@ -142,16 +158,6 @@ export class MachineController implements RunnableController {
         if (isWaiting(vm) || vm.status?.guest?.host !== undefined) enqueue(vm);
       }
     });
-  }
-
-  /** VMs with an attachment of a disk. */
-  #machinesAwaiting(diskKey: string): string[] {
-    const attachments = this.#context.caches.of("VirtualMachineBlockDeviceAttachment").values();
-    return [...attachments]
-      .filter(
-        ({ metadata, spec }) => `${metadata.namespace}/${spec.blockDeviceRef.name}` === diskKey,
-      )
-      .map(({ metadata, spec }) => `${metadata.namespace}/${spec.virtualMachineName}`);
   }
 
   async #reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult | void> {

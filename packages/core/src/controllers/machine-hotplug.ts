@@ -95,7 +95,7 @@ export class MachineHotplug {
       await hotplug.attachDisk(guestRef, host, guestDisk(volume, source, []), signal);
     } catch (error) {
       if (!isPolyvisorError(error, "POLYVISOR_REFUSED")) throw error;
-      await this.#attachments.detach(device, host, begun.vm.metadata.uid, signal);
+      await this.#attachments.detach(device, host, begun.vm, signal);
       return this.#keep(begun, device, { ...device, state: "Waiting", message: messageOf(error) });
     }
     return this.#keep(begun, device, { ...device, state: "Attached" });
@@ -111,7 +111,7 @@ export class MachineHotplug {
     const { host, hotplug, signal } = work;
     const begun = await this.#keep(work, device, { ...device, state: "Detaching" });
     await hotplug.detachDisk(refOf(begun), host, deviceName(device), signal);
-    await this.#attachments.detach(device, host, begun.vm.metadata.uid, signal);
+    await this.#attachments.detach(device, host, begun.vm, signal);
     return this.#keep(begun, device, undefined);
   }
 

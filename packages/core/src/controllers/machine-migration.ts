@@ -196,8 +196,7 @@ export class MachineMigration {
     for (const left of [migration.source, migration.target]) {
       if (left === undefined || left === host) continue;
       for (const device of record.devices ?? []) {
-        if (device.state !== "Waiting")
-          await this.#attachments.detach(device, left, vm.metadata.uid, signal);
+        if (device.state !== "Waiting") await this.#attachments.detach(device, left, vm, signal);
       }
     }
     const { migration: _, ...rest } = record;

@@ -7,12 +7,15 @@ import { condition } from "../machine/machine-conditions.ts";
 import { decideProvisioning, type ProvisioningData } from "../machine/provisioning-decision.ts";
 import type { ControllerContext } from "./controller-context.ts";
 import { findAddress, type MachineAddress } from "./machine-address.ts";
+import { findMac } from "./machine-mac.ts";
 import { findDevices, type MachineDevices } from "./machine-block-devices.ts";
 
 /** What a VM needs from other resources, as far as it is there. */
 export interface MachineParts {
   readonly vmClass?: VirtualMachineClass;
   readonly address?: MachineAddress;
+  /** Absent when the VM names none: it follows from the IP address then. */
+  readonly mac?: string;
   readonly devices: MachineDevices;
   readonly provisioning: ProvisioningData;
   /** One for each need. */
@@ -28,6 +31,7 @@ export async function gatherMachineParts(
 ): Promise<MachineParts> {
   const classPart = findClass(vm, context);
   const addressPart = await findAddress(vm, context);
+  const macPart = findMac(vm, context);
   const devices = findDevices(vm, context);
   const { condition: provisioned, ...provisioning } = decideProvisioning(
     vm.spec.provisioning,
@@ -36,6 +40,7 @@ export async function gatherMachineParts(
   );
   const conditions = [
     addressPart.condition,
+    macPart.condition,
     ...classPart.conditions,
     devices.condition,
     provisioned,
@@ -45,6 +50,7 @@ export async function gatherMachineParts(
   return {
     ...(vmClass && { vmClass }),
     ...(address && { address }),
+    ...(macPart.mac !== undefined && { mac: macPart.mac }),
     devices,
     provisioning,
     conditions,

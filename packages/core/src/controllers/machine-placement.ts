@@ -117,9 +117,9 @@ export class MachinePlacement {
     return {
       name: host.name,
       reachable: host.reachable,
-      unschedulable: node?.spec.unschedulable ?? false,
+      unschedulable: node?.spec.unschedulable === true || host.schedulable === false,
       labels: node?.metadata.labels ?? nodeLabels(host),
-      taints: node?.spec.taints ?? [],
+      taints: [...(host.taints ?? []), ...(node?.spec.taints ?? [])],
       ...(other !== undefined && { objection: other }),
       freeMemoryBytes: host.memoryBytes - promised.memoryBytes,
       freeMillicores: host.cpus * 1000 - promised.millicores,

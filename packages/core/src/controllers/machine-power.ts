@@ -119,7 +119,7 @@ export class MachinePower {
     const kept = new Set(volumes.map(({ volume }) => volume));
     for (const device of record?.devices ?? []) {
       if (moves || !kept.has(device.volume))
-        await this.#attachments.detach(device, former, vm.metadata.uid, signal);
+        await this.#attachments.detach(device, former, vm, signal);
     }
     const intent: GuestRecord = {
       incarnation: (record?.incarnation ?? 0) + 1,
@@ -181,6 +181,7 @@ export class MachinePower {
         devices,
         address: address.address,
         range: address.range,
+        ...(parts.mac !== undefined && { mac: parts.mac }),
         provisioning,
       });
       const place =
@@ -233,7 +234,7 @@ export class MachinePower {
   async #release({ vm, record, signal }: MachineCase): Promise<MachineOutcome> {
     if (record?.state !== "Stopped" || !record.devices?.length) return { vm, record };
     for (const device of record.devices)
-      await this.#attachments.detach(device, record.host, vm.metadata.uid, signal);
+      await this.#attachments.detach(device, record.host, vm, signal);
     const { devices: _, ...rest } = record;
     return { vm, record: rest };
   }

@@ -1,4 +1,4 @@
-import { mergeConditions } from "../api/conditions.ts";
+import { findCondition, mergeConditions } from "../api/conditions.ts";
 import type { Node, NodeStatus } from "../api/node.ts";
 import { keyOf } from "../api/meta.ts";
 import type { HostState } from "../backend/hypervisor.ts";
@@ -58,7 +58,22 @@ export class NodeController implements RunnableController {
     const labelled = jsonEquals({ labels, annotations }, metadata)
       ? kept
       : await store.update("Node", { ...kept, metadata: { ...kept.metadata, ...metadata } });
-    await store.updateStatus("Node", { ...labelled, status: this.#status(labelled, host) });
+    const status = this.#status(labelled, host);
+    await store.updateStatus("Node", { ...labelled, status });
+    this.#tell(labelled, status);
+  }
+
+  /** Source: Kubernetes, events of nodes. */
+  #tell(before: Node, { conditions }: NodeStatus): void {
+    const ready = findCondition(conditions, "Ready");
+    const earlier = findCondition(before.status?.conditions, "Ready");
+    if (ready === undefined || ready.status === earlier?.status) return;
+    const { events } = this.#context;
+    if (ready.status === "True") {
+      events.record(before, { reason: "NodeReady", message: "The host answers." });
+    } else {
+      events.record(before, { reason: "NodeNotReady", message: ready.message, type: "Warning" });
+    }
   }
 
   #status(node: Node, host: HostState): NodeStatus {
@@ -95,6 +110,8 @@ export class NodeController implements RunnableController {
         hypervisor: host.hypervisor,
         hypervisorVersion: host.hypervisorVersion,
       },
+      ...(host.schedulable === false && { unschedulable: true }),
+      ...(host.taints && { taints: host.taints }),
       unknownGuests,
       conditions: mergeConditions(
         node.status?.conditions,

@@ -8,6 +8,7 @@ import type { ControllerContext } from "./controller-context.ts";
 import { withRetries } from "./retry.ts";
 import type { KeyedMutex } from "./runtime/keyed-mutex.ts";
 import { type FoundGuest, thawGuest } from "./snapshot-guest.ts";
+import { deviceName } from "../machine/guest-devices.ts";
 import { volumeName } from "./volume-names.ts";
 
 /** A disk of which a snapshot is taken. */
@@ -154,7 +155,7 @@ async function createAll(
       const attachedTo = running && {
         guest: { uid: running.uid, incarnation: running.incarnation },
         host: running.host,
-        disk: `vd-${disk.metadata.name}`,
+        disk: deviceName({ kind: "VirtualDisk", name: disk.metadata.name }),
       };
       const spec = { name, volume: volumeName(disk), ...(attachedTo && { attachedTo }) };
       return snapshots.create(spec, signal);

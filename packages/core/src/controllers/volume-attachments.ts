@@ -1,6 +1,8 @@
 import type { GuestDevice } from "../api/virtual-machine-status.ts";
 import type { BlockSource } from "../backend/block-source.ts";
 import type { Storage } from "../backend/storage.ts";
+import type { VirtualMachine } from "../api/virtual-machine.ts";
+import { volumeName } from "./volume-names.ts";
 import type { ControllerContext } from "./controller-context.ts";
 import type { DeviceVolume } from "./machine-volumes.ts";
 
@@ -8,7 +10,7 @@ import type { DeviceVolume } from "./machine-volumes.ts";
 const MACHINES_BY_VOLUME = "volume";
 
 /** A volume of a guest, as far as it must be known to let go of it. */
-type UsedVolume = Pick<GuestDevice, "kind" | "volume">;
+type UsedVolume = Pick<GuestDevice, "kind" | "name" | "volume">;
 
 /**
  * Makes volumes usable on hosts, and undoes that. The volume of a disk is one VM's; that of an image stays on a host as
@@ -42,14 +44,22 @@ export class VolumeAttachments {
     return storage.attach(volume, givesClaims(storage) ? undefined : host, signal);
   }
 
-  /** Lets go of a volume. Every storage is asked: the disk may be gone by now, or its class. */
+  /**
+   * Lets go of a volume. A disk that the VM has recorded but never got is left to whoever has it. Every storage is asked:
+   * the disk may be gone by now, or its class.
+   */
   async detach(
-    { kind, volume }: UsedVolume,
+    { kind, name, volume }: UsedVolume,
     host: string | undefined,
-    uid: string,
+    { metadata: { uid, name: vmName, namespace = "" } }: Pick<VirtualMachine, "metadata">,
     signal: AbortSignal,
   ): Promise<void> {
-    if (kind !== "VirtualDisk") {
+    if (kind === "VirtualDisk") {
+      const disk = await this.#context.store.get(kind, { name, namespace });
+      const users = disk?.status?.attachedToVirtualMachines ?? [];
+      const holder = users.find(({ mounted }) => mounted)?.name;
+      if (disk && volumeName(disk) === volume && holder !== vmName) return;
+    } else {
       const takers = this.#takers.get(`${volume} ${host}`);
       takers?.delete(uid);
       if (takers?.size === 0) this.#takers.delete(`${volume} ${host}`);

@@ -20,6 +20,8 @@ export interface GuestParts {
   readonly devices: readonly { readonly device: DeviceFacts; readonly source: BlockSource }[];
   readonly address: string;
   readonly range: AddressRange;
+  /** Default: the one that goes with the address. */
+  readonly mac?: string;
   readonly provisioning: ProvisioningData;
 }
 
@@ -47,7 +49,7 @@ export function buildGuestSpec(parts: GuestParts): GuestSpec {
       {
         cidr: range.cidr,
         ...(gateway !== undefined && { gateway }),
-        mac: macAddressOf(address),
+        mac: parts.mac ?? macAddressOf(address),
         address,
       },
     ],

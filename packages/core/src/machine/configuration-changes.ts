@@ -59,7 +59,10 @@ export function planChanges(changes: readonly ConfigurationChange[]): {
 } {
   const awaiting = changes.filter(({ action }) => action === "Restart");
   return {
-    awaitingRestart: awaiting.map(({ action: _, ...rest }) => rest),
+    awaitingRestart: awaiting.map((found) => {
+      const { action: _, ...rest } = found;
+      return rest;
+    }),
     immediate: awaiting.length > 0 ? [] : changes,
   };
 }
@@ -107,7 +110,10 @@ function networkChanges(
 ): ConfigurationChange[] {
   // Numbers are filled in, and no list means the network Main.
   const plain = (networks: VirtualMachineSpec["networks"]) =>
-    (networks ?? [{ type: "Main" }]).map(({ id: _, ...rest }) => rest as object);
+    (networks ?? [{ type: "Main" }]).map((network): object => {
+      const { id: _, ...rest } = network;
+      return rest;
+    });
   return jsonEquals(plain(applied), plain(wanted))
     ? []
     : change("networks", plain(applied), plain(wanted), "Restart");

@@ -78,6 +78,7 @@ function running(
     ...(record?.appliedSpec && { appliedSpec: record.appliedSpec }),
     ...(record?.devices && { devices: record.devices }),
     ...(record?.operation && { operation: record.operation }),
+    ...(record?.hypervisor !== undefined && { hypervisor: record.hypervisor }),
     incarnation: guest.incarnation,
     ...(guest.host !== undefined && { host: guest.host }),
     state: "Running",

@@ -1,4 +1,4 @@
-import { cloudInitWarnings } from "../api/cloud-init.ts";
+import { cloudInitWarnings } from "../api/cloud-init-warnings.ts";
 import type { ConditionInput } from "../api/conditions.ts";
 import { GROUP } from "../api/meta.ts";
 import type { Secret } from "../api/secret.ts";

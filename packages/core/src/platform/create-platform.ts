@@ -4,19 +4,31 @@ import { MODULE_CONFIG, MODULE_CONFIG_NAME, type ModuleSettings } from "../api/m
 import { whyNotTaken } from "../api/not-yet.ts";
 import type { Backend } from "../backend/backend.ts";
 import type { ImageStore } from "../backend/image-store.ts";
-import { AddressController } from "../controllers/address-controller.ts";
+import { ClaimController } from "../controllers/claim-controller.ts";
+import { ipAddresses } from "../controllers/ip-address-sort.ts";
+import { macAddresses } from "../controllers/mac-address-sort.ts";
+import { MacLeaseController } from "../controllers/mac-lease-controller.ts";
+import { AttachmentController } from "../controllers/attachment-controller.ts";
 import { ClassController } from "../controllers/class-controller.ts";
 import { DiskController } from "../controllers/disk-controller.ts";
 import { EventRecorder } from "../controllers/event-recorder.ts";
 import { DiskSnapshotController } from "../controllers/disk-snapshot-controller.ts";
+import { EvictionController } from "../controllers/eviction-controller.ts";
 import { Fleet } from "../controllers/fleet.ts";
 import { ImageController } from "../controllers/image-controller.ts";
 import { LeaseController } from "../controllers/lease-controller.ts";
+import { reportMachineEvents } from "../controllers/machine-event-reporter.ts";
 import { MachineController } from "../controllers/machine-controller.ts";
 import { NamespaceController } from "../controllers/namespace-controller.ts";
+import { OperationController } from "../controllers/operation-controller.ts";
+import { OperationRetentionController } from "../controllers/operation-retention-controller.ts";
+import { MachineSnapshotController } from "../controllers/machine-snapshot-controller.ts";
 import { NodeController } from "../controllers/node-controller.ts";
 import { Caches } from "../controllers/runtime/caches.ts";
+import { RestorationController } from "../controllers/restoration-controller.ts";
 import { KeyedMutex } from "../controllers/runtime/keyed-mutex.ts";
+import { PoolController } from "../controllers/pool-controller.ts";
+import { SnapshotOperationController } from "../controllers/snapshot-operation-controller.ts";
 import { StorageClassController } from "../controllers/storage-class-controller.ts";
 import { StorageRegistry } from "../controllers/storage-registry.ts";
 import { type UploadAddresses, Uploads } from "../controllers/uploads.ts";
@@ -32,11 +44,13 @@ import { systemClock, systemRandom } from "../util/system.ts";
 import { Container } from "./container.ts";
 import { ensureNamespace } from "./ensure-namespace.ts";
 import type { AppliedResource, Platform } from "./platform.ts";
+import { NodeClient } from "./node-client.ts";
 import { createPredefinedClasses } from "./predefined-classes.ts";
 import { readManifests } from "./read-manifests.ts";
 import { type ManifestOf, type Applied, ResourceClient } from "./resource-client.ts";
 import { PARTS } from "./tokens.ts";
 import { validateManifest } from "./validate-manifest.ts";
+import { VirtualMachinePoolClient } from "./virtual-machine-pool-client.ts";
 import { VirtualMachineClient } from "./virtual-machine-client.ts";
 
 /** What a platform is made of. Everything that is given is disposed of with the platform. */
@@ -131,6 +145,7 @@ function bindParts(options: PlatformOptions): Container {
     store: all.use(PARTS.store),
     caches: all.use(PARTS.caches),
     clock: all.use(PARTS.clock),
+    random: all.use(PARTS.random),
     logger: all.use(PARTS.logger),
     events: all.use(PARTS.events),
     fleet: all.use(PARTS.fleet),
@@ -140,19 +155,30 @@ function bindParts(options: PlatformOptions): Container {
   }));
   parts.bind(PARTS.controllers, (all) => {
     const context = all.use(PARTS.context);
+    reportMachineEvents(context);
     const gate = new KeyedMutex();
     return [
-      new AddressController(context),
+      new ClaimController(context, ipAddresses(context)),
+      new ClaimController(context, macAddresses(context, all.use(PARTS.random))),
+      new AttachmentController(context),
       new ClassController(context),
       new DiskController(context),
       new DiskSnapshotController(context, gate),
       all.use(PARTS.events),
+      new EvictionController(context),
       new ImageController("ClusterVirtualImage", context),
       new ImageController("VirtualImage", context),
       new LeaseController(context),
+      new MacLeaseController(context),
+      new MachineSnapshotController(context, gate),
       new MachineController(context),
       new NamespaceController(context),
       new NodeController(context),
+      new OperationController(context),
+      new OperationRetentionController(context),
+      new PoolController(context),
+      new RestorationController(context),
+      new SnapshotOperationController(context),
       new StorageClassController(context),
     ];
   });
@@ -231,11 +257,17 @@ type Clients = Omit<Platform, "apply" | "receiveUpload" | typeof Symbol.asyncDis
 function createClients(parts: Container): Clients {
   const { store, clock, fleet, logger } = parts.use(PARTS.context);
   const common = { store, clock, logger, random: parts.use(PARTS.random) };
-  const virtualMachines = new VirtualMachineClient({ ...common, fleet });
+  const operations = new ResourceClient("VirtualMachineOperation", common);
+  const virtualMachines = new VirtualMachineClient({ ...common, fleet, operations });
   const made = new Map<Kind, ResourceClient<Kind>>(
     (Object.keys(KINDS) as Kind[]).map((kind) => [kind, new ResourceClient(kind, common)]),
   );
+  made.set("VirtualMachineOperation", operations as unknown as ResourceClient<Kind>);
   made.set("VirtualMachine", virtualMachines as unknown as ResourceClient<Kind>);
+  const virtualMachinePools = new VirtualMachinePoolClient({ ...common, members: virtualMachines });
+  made.set("VirtualMachinePool", virtualMachinePools as unknown as ResourceClient<Kind>);
+  const nodes = new NodeClient({ ...common, machines: virtualMachines });
+  made.set("Node", nodes as unknown as ResourceClient<Kind>);
   const client: Platform["client"] = (kind) => {
     const found = made.get(kind);
     if (found) return found as never;
@@ -247,7 +279,7 @@ function createClients(parts: Container): Clients {
     events: client("Event"),
     moduleConfigs: client("ModuleConfig"),
     namespaces: client("Namespace"),
-    nodes: client("Node"),
+    nodes,
     secrets: client("Secret"),
     storageClasses: client("StorageClass"),
     virtualDiskSnapshots: client("VirtualDiskSnapshot"),
@@ -260,7 +292,7 @@ function createClients(parts: Container): Clients {
     virtualMachineMACAddressLeases: client("VirtualMachineMACAddressLease"),
     virtualMachineMACAddresses: client("VirtualMachineMACAddress"),
     virtualMachineOperations: client("VirtualMachineOperation"),
-    virtualMachinePools: client("VirtualMachinePool"),
+    virtualMachinePools,
     virtualMachineSnapshotOperations: client("VirtualMachineSnapshotOperation"),
     virtualMachineSnapshots: client("VirtualMachineSnapshot"),
     virtualMachines,

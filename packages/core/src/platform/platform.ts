@@ -1,6 +1,8 @@
 import type { Kind, Kinds } from "../api/kinds.ts";
 import type { IncomingUpload } from "../controllers/uploads.ts";
+import type { NodeClient } from "./node-client.ts";
 import type { Applied, ResourceClient } from "./resource-client.ts";
+import type { VirtualMachinePoolClient } from "./virtual-machine-pool-client.ts";
 import type { VirtualMachineClient } from "./virtual-machine-client.ts";
 
 /** A running platform. Dispose of it to stop its controllers; guests go on running. */
@@ -9,7 +11,7 @@ export interface Platform extends AsyncDisposable {
   readonly events: ResourceClient<"Event">;
   readonly moduleConfigs: ResourceClient<"ModuleConfig">;
   readonly namespaces: ResourceClient<"Namespace">;
-  readonly nodes: ResourceClient<"Node">;
+  readonly nodes: NodeClient;
   readonly secrets: ResourceClient<"Secret">;
   readonly storageClasses: ResourceClient<"StorageClass">;
   readonly virtualDiskSnapshots: ResourceClient<"VirtualDiskSnapshot">;
@@ -22,7 +24,7 @@ export interface Platform extends AsyncDisposable {
   readonly virtualMachineMACAddressLeases: ResourceClient<"VirtualMachineMACAddressLease">;
   readonly virtualMachineMACAddresses: ResourceClient<"VirtualMachineMACAddress">;
   readonly virtualMachineOperations: ResourceClient<"VirtualMachineOperation">;
-  readonly virtualMachinePools: ResourceClient<"VirtualMachinePool">;
+  readonly virtualMachinePools: VirtualMachinePoolClient;
   readonly virtualMachineSnapshotOperations: ResourceClient<"VirtualMachineSnapshotOperation">;
   readonly virtualMachineSnapshots: ResourceClient<"VirtualMachineSnapshot">;
   readonly virtualMachines: VirtualMachineClient;

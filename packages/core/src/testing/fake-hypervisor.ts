@@ -1,3 +1,4 @@
+import type { Hotplug } from "../backend/hotplug.ts";
 import type { GuestAgent } from "../backend/guest-agent.ts";
 import type { GuestRef, GuestSpec } from "../backend/guest-spec.ts";
 import type {
@@ -16,11 +17,14 @@ import type {
 import type { Placement } from "../backend/placement.ts";
 import { BoundedChannel } from "../util/bounded-channel.ts";
 import { PolyvisorError } from "../util/errors.ts";
+import { fakeHotplug, type FakeGuests, FakeMigrations } from "./fake-facets.ts";
 
 /** A guest on a host of a {@link FakeHypervisor}. */
 export interface FakeGuest {
-  readonly spec: GuestSpec;
+  spec: GuestSpec;
   state: GuestState & { readonly host: string };
+  /** What it will have where it is being migrated to. */
+  targetDisks?: GuestSpec["disks"];
 }
 
 /** What a {@link FakeHypervisor} is made of. */
@@ -32,6 +36,10 @@ export interface FakeHypervisorOptions {
   readonly memoryBytes?: number;
   /** True for the facet `agent`. Default false. */
   readonly agent?: boolean;
+  /** True for the facet `hotplug`. Default false. */
+  readonly hotplug?: boolean;
+  /** True for the facet `migration`. Default false. */
+  readonly migration?: boolean;
 }
 
 const CAPABILITIES: HypervisorCapabilities = {
@@ -62,6 +70,8 @@ export class FakeHypervisor implements Hypervisor {
   readonly capabilities: HypervisorCapabilities;
   /** Present when the options say so; the capabilities say so too. */
   readonly agent?: GuestAgent;
+  readonly hotplug?: Hotplug;
+  readonly migration?: FakeMigrations;
   /** When true, guests that are started from now on have an agent inside that answers. */
   withAgents = false;
   /** When true, guests do not follow a shutdown. */
@@ -76,10 +86,14 @@ export class FakeHypervisor implements Hypervisor {
     hosts = ["node-1"],
     memoryBytes = 64 * 2 ** 30,
     agent = false,
+    hotplug = false,
+    migration = false,
   }: FakeHypervisorOptions = {}) {
     this.name = name;
-    this.capabilities = { ...CAPABILITIES, agent };
+    this.capabilities = { ...CAPABILITIES, agent, hotplug, migration };
     if (agent) this.agent = this.#makeAgent();
+    if (hotplug) this.hotplug = fakeHotplug(this.#facetGuests());
+    if (migration) this.migration = new FakeMigrations(this.#facetGuests());
     for (const host of hosts) {
       this.#guests.set(host, new Map());
       this.#hosts.set(host, {
@@ -220,6 +234,23 @@ export class FakeHypervisor implements Hypervisor {
     this.#update(host, { unknownGuests: [...(this.#hosts.get(host)?.unknownGuests ?? []), name] });
   }
 
+  #facetGuests(): FakeGuests {
+    return {
+      find: (uid, host) => (host === "" ? this.guest(uid) : this.#guests.get(host)?.get(uid)),
+      reach: (host) => void this.#on(host),
+      move: (guest, host) => {
+        const { uid } = guest.spec;
+        this.#guests.get(guest.state.host)?.delete(uid);
+        guest.state = { ...guest.state, host };
+        this.#guests.get(host)?.set(uid, guest);
+      },
+      changed: (guest) => {
+        const isSeen = this.#hosts.get(guest.state.host)?.reachable;
+        if (isSeen) this.#emit({ type: "guest", guest: guest.state });
+      },
+    };
+  }
+
   #makeAgent(): GuestAgent {
     return {
       info: async (ref, host) => {
@@ -258,6 +289,7 @@ export class FakeHypervisor implements Hypervisor {
   }
 
   #end(guest: FakeGuest, stopReason: StopReason): void {
+    this.migration?.finish(guest, "failed");
     guest.state = { ...guest.state, power: "stopped", stopReason };
     if (this.#hosts.get(guest.state.host)?.reachable)
       this.#emit({ type: "guest", guest: guest.state });

@@ -4,8 +4,3 @@ const MAC = /^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$/;
 export function parseMac(text: string): string | undefined {
   return MAC.test(text) ? text.toLowerCase().replaceAll("-", ":") : undefined;
 }
-
-/** True for an address that no single interface can have: of a group, or all zeros. */
-export function isGroupMac(mac: string): boolean {
-  return (Number.parseInt(mac.slice(0, 2), 16) & 1) === 1 || /^[0:]+$/.test(mac);
-}

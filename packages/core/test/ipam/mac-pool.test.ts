@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MacPool, platformOui } from "../../src/ipam/mac-pool.ts";
-import { isGroupMac, parseMac } from "../../src/util/mac-address.ts";
+import { parseMac } from "../../src/util/mac-address.ts";
 import type { RandomSource } from "../../src/util/random-source.ts";
 
 /** Always the same bytes. */
@@ -51,14 +51,5 @@ describe("MAC addresses", () => {
     ["", undefined],
   ])("%j is %j", (text, mac) => {
     expect(parseMac(text)).toBe(mac);
-  });
-
-  it.each([
-    ["5a:1c:9e:00:00:01", false],
-    ["01:00:5e:00:00:01", true],
-    ["ff:ff:ff:ff:ff:ff", true],
-    ["00:00:00:00:00:00", true],
-  ])("%s belongs to a group or nobody: %j", (mac, group) => {
-    expect(isGroupMac(mac)).toBe(group);
   });
 });

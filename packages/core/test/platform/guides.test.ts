@@ -1,5 +1,10 @@
 import { readFileSync } from "node:fs";
-import type { Applied, AppliedResource, VirtualMachine } from "@polyvisor/core";
+import {
+  type Applied,
+  type AppliedResource,
+  convertToVersion,
+  type VirtualMachine,
+} from "@polyvisor/core";
 import { describe, expect, it } from "vitest";
 import { type Document, parseAllDocuments } from "yaml";
 import { vm } from "../support/manifests.ts";
@@ -59,7 +64,7 @@ describe("what guides write otherwise than the schema", () => {
       provisioning: { type: "UserData", userData: "#cloud-config\nrun_cmd: [ls]\n" },
     });
     const [applied] = await world.platform.apply([manifest]);
-    expect((applied?.resource as VirtualMachine).spec).toMatchObject({
+    expect((applied?.resource as VirtualMachine | undefined)?.spec).toMatchObject({
       virtualMachineIPAddressName: "custom",
     });
     expect(applied?.warnings).toEqual([
@@ -104,5 +109,16 @@ describe("what guides write otherwise than the schema", () => {
       "v1alpha2.VirtualMachineClass is deprecated; use v1alpha3.VirtualMachineClass",
       "spec.sizingPolicies[].dedicatedCores has no effect: VMs have no such field",
     ]);
+    const vmClass = await world.platform.virtualMachineClasses.get("small");
+    const v1alpha2 = convertToVersion(vmClass, "virtualization.deckhouse.io/v1alpha2");
+    expect(v1alpha2).toMatchObject({
+      apiVersion: "virtualization.deckhouse.io/v1alpha2",
+      spec: { sizingPolicies: [{ coreFractions: [5, 100], defaultCoreFraction: 5 }] },
+    });
+    const [again] = await world.platform.apply([v1alpha2]);
+    expect(again?.operation).toBe("unchanged");
+    expect(() => convertToVersion(vmClass, "virtualization.deckhouse.io/v1")).toThrow(
+      'VirtualMachineClass "small" has no version virtualization.deckhouse.io/v1: use virtualization.deckhouse.io/v1alpha3 or virtualization.deckhouse.io/v1alpha2',
+    );
   });
 });

@@ -165,7 +165,10 @@ describe("a snapshot of a disk", () => {
     await using world = await World.open();
     await world.apply(blankDisk("root"), snapshot("s", "root"));
     const taken = await world.untilPhase("VirtualDiskSnapshot", "s", "Ready");
-    await world.storage.snapshots.delete(taken.status?.volumeSnapshotName ?? "", new AbortController().signal);
+    await world.storage.snapshots.delete(
+      taken.status?.volumeSnapshotName ?? "",
+      new AbortController().signal,
+    );
     await world.untilPhase("VirtualDiskSnapshot", "s", "Failed");
     expect(await world.message("VirtualDiskSnapshot", "s", "VirtualDiskSnapshotReady")).toContain(
       "is gone from its storage",

@@ -10,11 +10,20 @@ const ACTIONS = 80;
 
 it.each(SEEDS)("ends well, whatever happens (seed %d)", { timeout: 60_000 }, async (seed) => {
   const chance = new Chance(seed);
-  const options = { hosts: ["node-1", "node-2"], memoryBytes: 16 * 2 ** 30 };
+  const options = {
+    hosts: ["node-1", "node-2"],
+    memoryBytes: 16 * 2 ** 30,
+    agent: true,
+    hotplug: true,
+    migration: true,
+  };
   const hypervisor = new GuardedHypervisor(options, () => chance.below(3));
   await using world = await World.open({ hypervisor });
   world.images.serve(IMAGE_URL, { extents: extents() });
-  for (let count = 0; count < ACTIONS; count += 1) await actAtRandom(world, chance);
+  for (let count = 0; count < ACTIONS; count += 1) {
+    await actAtRandom(world, chance);
+    hypervisor.check();
+  }
   await calmDown(world);
   expect(hypervisor.violations).toEqual([]);
   expect(await wrongsOf(world)).toEqual([]);

@@ -1,6 +1,12 @@
+import { FakeHypervisor } from "@polyvisor/core/testing";
 import { describe, expect, it } from "vitest";
 import { blankDisk, vm, vmWithDisk } from "../support/manifests.ts";
 import { World } from "../support/world.ts";
+
+/** Guests keep their disks until they end. */
+function withoutHotplug(): FakeHypervisor {
+  return new FakeHypervisor({ hosts: ["node-1", "node-2"] });
+}
 
 describe("one disk that two VMs name", () => {
   it("goes to one; the other waits, says so, and takes over when the first is gone", async () => {
@@ -45,7 +51,7 @@ describe("one disk that two VMs name", () => {
   });
 
   it("is handed over by a VM that no longer names it, once its old guest has ended", async () => {
-    await using world = await World.open();
+    await using world = await World.open({ hypervisor: withoutHotplug() });
     await world.apply(blankDisk("shared"), blankDisk("own"), vm("a", ["own", "shared"]));
     await world.untilPhase("VirtualMachine", "a", "Running");
     await world.apply(vm("a", ["own"]), vm("b", ["shared"]));
@@ -84,7 +90,7 @@ describe("a disk that is deleted", () => {
   });
 
   it("after its VM stopped naming it goes when the old guest has ended", async () => {
-    await using world = await World.open();
+    await using world = await World.open({ hypervisor: withoutHotplug() });
     await world.apply(blankDisk("root"), blankDisk("data"), vm("linux", ["root", "data"]));
     await world.untilPhase("VirtualMachine", "linux", "Running");
     await world.apply(vm("linux", ["root"]));

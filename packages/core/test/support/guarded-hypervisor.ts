@@ -19,7 +19,7 @@ export class GuardedHypervisor extends FakeHypervisor {
   ): Promise<GuestState> {
     await this.#dawdle();
     const state = await super.startGuest(spec, placement, signal);
-    this.#check();
+    this.check();
     await this.#dawdle();
     return state;
   }
@@ -30,7 +30,8 @@ export class GuardedHypervisor extends FakeHypervisor {
     }
   }
 
-  #check(): void {
+  /** Writes down what is wrong at this moment. */
+  check(): void {
     const taken = new Map<string, string>();
     for (const { uid, host } of this.runningGuests()) {
       const spec = this.guest(uid)?.spec;

@@ -17,7 +17,10 @@ export async function wrongsOf(world: World): Promise<string[]> {
     ...(await wrongGuests(world, facts)),
     ...wrongMachines(facts),
     ...wrongVolumes(world, facts),
+    ...wrongAttachments(world, facts),
     ...(await wrongAddresses(world)),
+    ...(await wrongOperations(world)),
+    ...(await wrongHotplug(world, facts)),
   ];
 }
 
@@ -69,14 +72,20 @@ function wrongMachines(facts: Facts): string[] {
     const phase = vm.status?.phase;
     if (isDeleted(vm)) return [`${name} should be gone and is ${phase}`];
     const stopReason = vm.status?.guest?.stopReason;
-    const byHand = stopReason === "GuestShutdown" || stopReason === "Stopped";
+    const byHand =
+      stopReason === "GuestShutdown" ||
+      stopReason === "Stopped" ||
+      stopReason === "StoppedByOperation";
+    const goesOn = stopReason === "GuestReset" || stopReason === "StoppedForRestart";
     if (isActive(vm)) {
       return phase === "Running" && runPolicy !== "AlwaysOff"
         ? []
         : [`${name} runs and is ${phase}`];
     }
     const wanted =
-      runPolicy === "AlwaysOn" || (runPolicy === "AlwaysOnUnlessStoppedManually" && !byHand);
+      runPolicy === "AlwaysOn" ||
+      (runPolicy === "AlwaysOnUnlessStoppedManually" && !byHand) ||
+      (runPolicy !== "AlwaysOff" && (goesOn || vm.status?.guest?.startRequested === true));
     if (!wanted) return phase === "Stopped" ? [] : [`${name} should be Stopped and is ${phase}`];
     const reason = obstacle(vm, facts);
     const why = vm.status?.conditions.find(({ status }) => status !== "True")?.message;
@@ -93,8 +102,8 @@ function obstacle(vm: VirtualMachine, { machines, disks }: Facts): string | unde
       (other) =>
         other !== vm &&
         isActive(other) &&
-        (other.status?.guest?.appliedSpec ?? other.spec).blockDeviceRefs.some(
-          (ref) => ref.name === name,
+        other.status?.guest?.devices?.some(
+          (device) => device.name === name && device.state !== "Waiting",
         ),
     );
     if (holder) return `disk ${name} is held by ${holder.metadata.name}`;
@@ -122,9 +131,7 @@ function wrongVolumes(world: World, { disks, machines }: Facts): string[] {
     if (ready && !world.storage.volumeNames().includes(`vd-${uid}`))
       wrongs.push(`disk ${name} has no volume`);
     const holders = machines.filter(
-      (vm) =>
-        isActive(vm) &&
-        vm.status?.guest?.appliedSpec?.blockDeviceRefs.some((ref) => ref.name === name),
+      (vm) => isActive(vm) && vm.status?.guest?.devices?.some((device) => device.name === name),
     );
     if (isDeleted(disk) && holders.length === 0) wrongs.push(`disk ${name} should be gone`);
   }
@@ -151,4 +158,53 @@ async function wrongAddresses({ platform }: World): Promise<string[]> {
   if (leases.length > claims.length)
     wrongs.push(`${leases.length} leases are left for ${claims.length} addresses`);
   return wrongs;
+}
+
+/** What is attached to hosts is what the guests there have, and nothing else. */
+function wrongAttachments(world: World, facts: Facts): string[] {
+  const wanted = facts.machines
+    .filter(isActive)
+    .flatMap(({ status }) =>
+      (status?.guest?.devices ?? [])
+        .filter(({ state }) => state !== "Waiting")
+        .map(({ volume }) => `${volume} ${status?.guest?.host}`),
+    );
+  const there = [...world.storage.attachments].map((text) => text.split(/[^-\w]+/).join(" "));
+  const heldUp = facts.machines.some((vm) => isHeldUp(vm, facts));
+  return heldUp
+    ? []
+    : [
+        ...there.filter((one) => !wanted.includes(one)).map((one) => `${one} is left attached`),
+        ...wanted.filter((one) => !there.includes(one)).map((one) => `${one} is not attached`),
+      ];
+}
+
+/** Every operation has ended, or says what it waits for. */
+async function wrongOperations({ platform }: World): Promise<string[]> {
+  const { items } = await platform.virtualMachineOperations.list();
+  return items.flatMap(({ metadata, spec, status }) => {
+    const { phase } = status ?? {};
+    const described = `${metadata.name} (${spec.type} ${spec.virtualMachineName})`;
+    if (metadata.deletionTimestamp !== undefined) return [`${described} should be gone`];
+    if (phase === "Completed" || phase === "Failed" || phase === "Superseded") return [];
+    const why = status?.conditions.find(({ type }) => type === "Completed")?.message;
+    return why ? [] : [`${described} is ${phase} and does not say why`];
+  });
+}
+
+/** An attachment is in the guest exactly when it says so; else it says why not. */
+async function wrongHotplug({ platform, hypervisor }: World, facts: Facts): Promise<string[]> {
+  const { items } = await platform.virtualMachineBlockDeviceAttachments.list();
+  return items.flatMap(({ metadata, spec, status }) => {
+    const { name } = spec.blockDeviceRef;
+    const described = `${metadata.name} (${name} in ${spec.virtualMachineName}, ${status?.phase})`;
+    if (metadata.deletionTimestamp !== undefined) return [`${described} should be gone`];
+    const vm = facts.machines.find((one) => one.metadata.name === spec.virtualMachineName);
+    const guest = vm && hypervisor.guest(vm.metadata.uid);
+    const runs = guest !== undefined && guest.state.power !== "stopped";
+    const has = runs && guest.spec.disks.some((disk) => disk.name === `vd-${name}`);
+    if (status?.phase === "Attached") return has ? [] : [`${described} is not in the guest`];
+    const why = status?.conditions.find(({ type }) => type === "Attached")?.message;
+    return why ? [] : [`${described} does not say why`];
+  });
 }

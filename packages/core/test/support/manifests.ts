@@ -66,3 +66,26 @@ export function vmWithDisk(name: string, spec: object = {}): object[] {
 export function address(name: string, spec: object): object {
   return { apiVersion: API, kind: "VirtualMachineIPAddress", metadata: { name }, spec };
 }
+
+export function operation(name: string, type: string, vmName: string, spec: object = {}): object {
+  return {
+    apiVersion: API,
+    kind: "VirtualMachineOperation",
+    metadata: { name },
+    spec: { type, virtualMachineName: vmName, ...spec },
+  };
+}
+
+export function attachment(
+  name: string,
+  vmName: string,
+  disk: string,
+  kind = "VirtualDisk",
+): object {
+  return {
+    apiVersion: API,
+    kind: "VirtualMachineBlockDeviceAttachment",
+    metadata: { name },
+    spec: { virtualMachineName: vmName, blockDeviceRef: { kind, name: disk } },
+  };
+}

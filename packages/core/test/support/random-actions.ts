@@ -1,5 +1,13 @@
 import { PolyvisorError, type StopReason } from "@polyvisor/core";
-import { address, blankDisk, diskOfImage, imageManifest, vm } from "./manifests.ts";
+import {
+  address,
+  attachment,
+  blankDisk,
+  diskOfImage,
+  imageManifest,
+  operation,
+  vm,
+} from "./manifests.ts";
 import type { World } from "./world.ts";
 
 /** Numbers from a seed: a linear congruential generator with a mixed output. */
@@ -27,7 +35,18 @@ const UNKNOWN = new PolyvisorError("POLYVISOR_OUTCOME_UNKNOWN", "the answer was 
 const REFUSED = new PolyvisorError("POLYVISOR_REFUSED", "no");
 const ODD = new Error("something odd");
 
-const HYPERVISOR_VERBS = ["startGuest", "stopGuest", "removeGuest", "hosts", "guests"] as const;
+const HYPERVISOR_VERBS = [
+  "startGuest",
+  "stopGuest",
+  "removeGuest",
+  "hosts",
+  "guests",
+  "attachDisk",
+  "detachDisk",
+  // Of migrations.
+  "start",
+  "cancel",
+] as const;
 const STORAGE_VERBS = [
   "createVolume",
   "deleteVolume",
@@ -37,7 +56,13 @@ const STORAGE_VERBS = [
   "fill",
 ] as const;
 const POLICIES = ["AlwaysOn", "AlwaysOnUnlessStoppedManually", "Manual", "AlwaysOff"] as const;
-const REASONS: readonly [StopReason, ...StopReason[]] = ["guest-shutdown", "crashed", "stopped"];
+const REASONS: readonly [StopReason, ...StopReason[]] = [
+  "guest-shutdown",
+  "guest-reset",
+  "crashed",
+  "stopped",
+];
+const OPERATIONS = ["Start", "Stop", "Restart", "Migrate", "Migrate", "Evict"] as const;
 
 type Action = (world: World, chance: Chance) => Promise<void>;
 
@@ -58,11 +83,48 @@ const applyVm: Action = async (world, chance) => {
     terminationGracePeriodSeconds: chance.of([0, 20]),
     memory: { size: chance.of(["1Gi", "3Gi"]) },
     ...(chance.below(3) === 0 && { virtualMachineIPAddressName: "shared" }),
+    ...(chance.below(4) === 0 && { disruptions: { restartApprovalMode: "Automatic" } }),
   };
   await tolerant(world.apply(vm(`vm-${chance.below(4)}`, [...disks], spec)));
 };
 
+const operate: Action = (world, chance) => {
+  const type = chance.of(OPERATIONS);
+  const force = type !== "Start" && chance.below(3) === 0;
+  const spec = force ? { force } : {};
+  const name = `op-${chance.below(1_000_000)}`;
+  return tolerant(world.apply(operation(name, type, `vm-${chance.below(4)}`, spec)));
+};
+
+const plug: Action = (world, chance) => {
+  const name = `attach-${chance.below(4)}`;
+  const wish = attachment(name, `vm-${chance.below(4)}`, `d-${chance.below(5)}`);
+  return chance.below(3) === 0
+    ? tolerant(world.platform.virtualMachineBlockDeviceAttachments.delete(name))
+    : tolerant(world.apply(wish));
+};
+
 const ACTIONS: readonly [Action, ...Action[]] = [
+  operate,
+  operate,
+  operate,
+  plug,
+  plug,
+  async (world, chance) => {
+    const { items } = await world.platform.virtualMachineOperations.list();
+    const one = items[chance.below(Math.max(items.length, 1))];
+    if (one) await tolerant(world.platform.virtualMachineOperations.delete(one.metadata.name));
+  },
+  async (world, chance) => {
+    const { migration } = world.hypervisor;
+    if (migration) migration.hold = chance.below(3) > 0;
+  },
+  async (world, chance) => endMigrations(world, () => chance.of(["succeeded", "failed"])),
+  (world, chance) => {
+    const name = `node-${1 + chance.below(2)}`;
+    const { nodes } = world.platform;
+    return tolerant(chance.below(3) === 0 ? nodes.cordon(name) : nodes.uncordon(name));
+  },
   applyVm,
   applyVm,
   applyVm,
@@ -120,6 +182,13 @@ const ACTIONS: readonly [Action, ...Action[]] = [
   (world, chance) => world.pass(chance.below(300)),
 ];
 
+function endMigrations(world: World, how: () => "succeeded" | "failed"): void {
+  for (const { uid } of world.running()) {
+    const guest = world.hypervisor.guest(uid);
+    if (guest) world.hypervisor.migration?.finish(guest, how());
+  }
+}
+
 /** Does something to the world, now and then without waiting for what comes of it. */
 export async function actAtRandom(world: World, chance: Chance): Promise<void> {
   await chance.of(ACTIONS)(world, chance);
@@ -132,5 +201,8 @@ export async function calmDown(world: World): Promise<void> {
   world.storageFaults.rules.length = 0;
   world.hypervisor.ignoreShutdown = false;
   for (const host of ["node-1", "node-2"]) world.hypervisor.setReachable(host, true);
+  if (world.hypervisor.migration) world.hypervisor.migration.hold = false;
+  endMigrations(world, () => "succeeded");
+  for (const name of ["node-1", "node-2"]) await tolerant(world.platform.nodes.uncordon(name));
   await world.pass(1_800_000);
 }

@@ -53,7 +53,9 @@ export class World implements AsyncDisposable {
   private constructor(options: WorldOptions) {
     const { hosts = ["node-1", "node-2"], memoryBytes = 64 * 2 ** 30 } = options;
     this.#cidrs = options.cidrs ?? ["10.66.10.0/24"];
-    this.hypervisor = options.hypervisor ?? new FakeHypervisor({ hosts, memoryBytes, agent: true });
+    this.hypervisor =
+      options.hypervisor ??
+      new FakeHypervisor({ hosts, memoryBytes, agent: true, hotplug: true, migration: true });
     this.#uploads = options.uploads ?? true;
     const { storageClasses: classes } = options;
     this.storage = new FakeStorage({ ...(classes && { classes }) });

@@ -12,11 +12,11 @@ import {
   type ImageRecord,
 } from "./image-record.ts";
 import type {
-  HttpImageSource,
   ImageInfo,
   ImageStore,
   ImageStoreCallOptions,
   ImportImageOptions,
+  StoredImageSource,
 } from "./image-store.ts";
 import { currentOwner, isAbandoned, workDirectoryName } from "./import-directory.ts";
 import { NamedLocks } from "./named-locks.ts";
@@ -71,7 +71,7 @@ class DirectoryImageStore implements ImageStore {
 
   async importImage(
     name: string,
-    source: HttpImageSource,
+    source: StoredImageSource,
     options: ImportImageOptions = {},
   ): Promise<ImageInfo> {
     this.#checkCall(name);
@@ -148,7 +148,7 @@ class DirectoryImageStore implements ImageStore {
 
   async #importLocked(
     name: string,
-    source: HttpImageSource,
+    source: StoredImageSource,
     options: ImportImageOptions,
   ): Promise<ImageInfo> {
     const origin = originOf(source);
@@ -158,12 +158,7 @@ class DirectoryImageStore implements ImageStore {
     const work = join(this.#path, workDirectoryName("import", this.#owner));
     await mkdir(work, { mode: 0o750 });
     try {
-      const { receiveImage } = await import("./receive-image.ts");
-      const info = await receiveImage(work, source, {
-        ...options,
-        limits: this.#limits,
-        stallTimeoutMs: this.#stallTimeoutMs,
-      });
+      const info = await this.#receive(work, source, options);
       await writeFile(join(work, RECORD_FILE), formatImageRecord({ version: 1, info, origin }), {
         flush: true,
       });
@@ -180,6 +175,20 @@ class DirectoryImageStore implements ImageStore {
     } finally {
       await removeTree(work);
     }
+  }
+
+  async #receive(
+    work: string,
+    source: StoredImageSource,
+    options: ImportImageOptions,
+  ): Promise<ImageInfo> {
+    const settings = { ...options, limits: this.#limits, stallTimeoutMs: this.#stallTimeoutMs };
+    if (source.type === "disk") {
+      const { receiveDisk } = await import("./receive-disk.ts");
+      return receiveDisk(work, source, settings);
+    }
+    const { receiveImage } = await import("./receive-image.ts");
+    return receiveImage(work, source, settings);
   }
 
   /** Another process published the name during this import. */

@@ -4,13 +4,13 @@ import { ImageError } from "../image-error.ts";
 import { normaliseChecksums, type Checksums } from "../http/checksum.ts";
 import { parseHttpUrl } from "../http/parse-http-url.ts";
 import { redactUrl } from "../http/redact-url.ts";
-import type { HttpImageSource, ImageInfo } from "./image-store.ts";
+import type { HttpImageSource, ImageInfo, StoredImageSource } from "./image-store.ts";
 
 /** Where an image came from, without secrets. */
 export interface ImageOrigin {
   /** For people; user, password and query are left out. */
   readonly location: string;
-  /** SHA-256 of the URL without user and password, to recognise the same source. */
+  /** SHA-256 of the URL without user and password, or of what else tells the source from others. */
   readonly urlDigest: string;
   readonly checksum: Checksums;
 }
@@ -23,14 +23,37 @@ export interface ImageRecord {
 }
 
 /** @throws ImageError `IMAGE_INVALID_ARGUMENT` when URL or checksum is malformed. */
-export function originOf(source: HttpImageSource): ImageOrigin {
+export function originOf(source: StoredImageSource): ImageOrigin {
+  switch (source.type) {
+    case "http":
+      return httpOrigin(source);
+    case "container":
+      return {
+        location: source.image,
+        urlDigest: digestOf(`container ${source.image}`),
+        checksum: {},
+      };
+    case "upload": {
+      const checksum = normaliseChecksums(source.checksum ?? {});
+      return { location: "an upload", urlDigest: digestOf(`upload ${source.id}`), checksum };
+    }
+    case "disk":
+      return { location: "a disk", urlDigest: digestOf(`disk ${source.id}`), checksum: {} };
+  }
+}
+
+function httpOrigin(source: HttpImageSource): ImageOrigin {
   const url = parseHttpUrl(source.url);
   const checksum = normaliseChecksums(source.checksum ?? {});
   const location = redactUrl(url);
   url.username = "";
   url.password = "";
   url.hash = "";
-  return { location, urlDigest: createHash("sha256").update(url.href).digest("hex"), checksum };
+  return { location, urlDigest: digestOf(url.href), checksum };
+}
+
+function digestOf(identity: string): string {
+  return createHash("sha256").update(identity).digest("hex");
 }
 
 /** Whether both origins stand for the same bytes. */

@@ -3,14 +3,19 @@ import { countBytes, limitExpansion, type ByteCounter } from "../decode/limit-ex
 import { streamDecoder } from "../decode/stream-decoders.ts";
 import { detectImage } from "../detect/detect-image.ts";
 import { HEAD_SAMPLE_BYTES } from "../detect/detector.ts";
-import { openHttpSource } from "../http/open-http-source.ts";
 import type { ImageLimits } from "../image-limits.ts";
 import { peekStream, type PeekedStream } from "../io/peek-stream.ts";
 import { parseQcow2Header } from "../qcow2/qcow2-header.ts";
 import { checkImageFile } from "./check-image-file.ts";
 import { ImageFileWriter } from "./image-file-writer.ts";
 import { IMAGE_FILE } from "./image-name.ts";
-import type { HttpImageSource, ImageInfo, ImportImageOptions } from "./image-store.ts";
+import type {
+  DiskImageSource,
+  ImageInfo,
+  ImportImageOptions,
+  StoredImageSource,
+} from "./image-store.ts";
+import { openContent } from "./open-content.ts";
 import { requireStorable } from "./require-storable.ts";
 
 /** How {@link receiveImage} behaves. */
@@ -20,25 +25,18 @@ export interface ReceiveImageOptions extends ImportImageOptions {
 }
 
 /**
- * Downloads an image into `directory`, removes its wrapper on the way, and recognises and checks
+ * Takes the file of an image into `directory`, removes its wrapper on the way, and recognises and checks
  * it. Its own files are left behind on failure.
  */
 export async function receiveImage(
   directory: string,
-  source: HttpImageSource,
+  source: Exclude<StoredImageSource, DiskImageSource>,
   options: ReceiveImageOptions,
 ): Promise<ImageInfo> {
   const { limits, signal } = options;
-  await using http = await openHttpSource(source.url, {
-    checksum: source.checksum,
-    caBundle: source.caBundle,
-    signal,
-    stallTimeoutMs: options.stallTimeoutMs,
-    maxBytes: limits.maxStoredBytes,
-    onProgress: options.onProgress,
-  });
+  await using file = await openContent(source, options);
   const served: ByteCounter = { bytes: 0 };
-  await using content = await unwrap(countBytes(http, served), served, limits);
+  await using content = await unwrap(countBytes(file, served), served, limits);
   refuseEarly(content.head, limits);
 
   const path = join(directory, IMAGE_FILE);

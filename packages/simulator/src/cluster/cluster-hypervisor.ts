@@ -18,7 +18,6 @@ import {
   type Placement,
   PolyvisorError,
   type StopMode,
-  type Timer,
 } from "@polyvisor/core";
 import type { Verb } from "../faults/fault.ts";
 import type { GuestEngine } from "../guests/guest-engine.ts";
@@ -70,7 +69,8 @@ export class ClusterHypervisor implements Hypervisor, GuestCalls {
   readonly #guests = new Map<string, ClusterGuest>();
   readonly #waiting = new Set<ClusterGuest>();
   readonly #cordoned = new Set<string>();
-  #scheduling: Timer | undefined;
+  /** True while the scheduler's next look is due. */
+  #woken = false;
 
   constructor(options: {
     readonly clock: Clock;
@@ -250,9 +250,10 @@ export class ClusterHypervisor implements Hypervisor, GuestCalls {
   }
 
   #wakeScheduler(): void {
-    if (this.#waiting.size === 0) return;
-    this.#scheduling ??= this.#clock.setTimer(SCHEDULING, () => {
-      this.#scheduling = undefined;
+    if (this.#waiting.size === 0 || this.#woken) return;
+    this.#woken = true;
+    this.#clock.setTimer(SCHEDULING, () => {
+      this.#woken = false;
       this.#scheduleAll();
     });
   }

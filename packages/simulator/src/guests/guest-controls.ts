@@ -25,6 +25,9 @@ export function guestControls(
     get state() {
       return find().state;
     },
+    get spec() {
+      return find().spec;
+    },
     shutDown: () => engine.leave(find(), "guest-shutdown"),
     reboot: () => engine.leave(find(), "guest-reset"),
     crash: () => engine.end(find(), "crashed"),

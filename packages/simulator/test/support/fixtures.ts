@@ -6,7 +6,7 @@ import type {
   ImageStoreFixture,
   StorageFixture,
 } from "@polyvisor/core/conformance";
-import { type DataCenter, simulateDataCenter } from "@polyvisor/simulator";
+import { type DataCenter, type DataCenterOptions, simulateDataCenter } from "@polyvisor/simulator";
 
 /** The two shapes of the ports. */
 export type Shape = "explicit" | "delegated";
@@ -15,25 +15,31 @@ export const SHAPES: readonly Shape[] = ["explicit", "delegated"];
 const never = new AbortController().signal;
 const PATIENCE = 10_000;
 
-interface Instance extends AsyncDisposable {
+/** A data centre and its first hypervisor and storage. */
+export interface Instance {
   readonly center: DataCenter;
   readonly hypervisor: Hypervisor;
   readonly storage: Storage;
 }
 
-/** A data centre whose time jumps from one thing that happens to the next. */
-function open(placement: Shape): Instance {
-  const center = simulateDataCenter({ placement, guests: { "*/no-agent": { agent: "none" } } });
-  const playing = center.clock.play({ speed: Number.POSITIVE_INFINITY });
+/** A data centre that stands still until it is driven. */
+export function openCenter(options: DataCenterOptions = {}): Instance {
+  const center = simulateDataCenter(options);
   const hypervisor = center.parts.backends.find((part) => part.hypervisor)?.hypervisor;
   const storage = center.parts.backends.find((part) => part.storage)?.storage;
   if (!hypervisor || !storage) throw new Error("the data centre has no backends");
-  const dispose = (): Promise<void> => Promise.resolve(playing[Symbol.asyncDispose]());
-  return { center, hypervisor, storage, [Symbol.asyncDispose]: dispose };
+  return { center, hypervisor, storage };
+}
+
+/** A data centre whose time jumps from one thing that happens to the next. */
+function open(placement: Shape): Instance & AsyncDisposable {
+  const instance = openCenter({ placement, guests: { "*/no-agent": { agent: "none" } } });
+  const playing = instance.center.clock.play({ speed: Number.POSITIVE_INFINITY });
+  return { ...instance, [Symbol.asyncDispose]: async () => playing[Symbol.asyncDispose]() };
 }
 
 /** A disk with a volume that is attached to a host. */
-async function disk(instance: Instance, name: string, host: string): Promise<GuestDisk> {
+export async function disk(instance: Instance, name: string, host: string): Promise<GuestDisk> {
   const { hypervisor, storage } = instance;
   const volume = `vd-${randomUUID()}`;
   const use = { accessMode: "ReadWriteMany", volumeMode: "Block" } as const;
@@ -45,7 +51,8 @@ async function disk(instance: Instance, name: string, host: string): Promise<Gue
   return { name, serial, source, device: "disk", readOnly: false };
 }
 
-async function guest(instance: Instance, name: string): Promise<GuestSpec> {
+/** A guest with one disk, on node-1. */
+export async function guest(instance: Instance, name: string): Promise<GuestSpec> {
   return {
     uid: randomUUID(),
     incarnation: 1,

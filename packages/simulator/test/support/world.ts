@@ -10,7 +10,7 @@ import {
 import { type DataCenter, type DataCenterOptions, simulateDataCenter } from "@polyvisor/simulator";
 
 /** Where the image of the manifests below is served. */
-export const IMAGE_URL = "https://images.example/ubuntu.qcow2";
+const IMAGE_URL = "https://images.example/ubuntu.qcow2";
 
 /** A platform on a simulated data centre. */
 export interface World extends AsyncDisposable {
