@@ -1,4 +1,7 @@
-import { ImageError } from "../image-error.ts";
+import { formatErrors } from "../disk/disk-opener.ts";
+import { SharedUses } from "../disk/shared-uses.ts";
+
+const errors = formatErrors("qcow2");
 
 const PAGE_ENTRIES = 64 * 1024;
 const MAX_ENTRIES = 32 * 1024 * 1024;
@@ -17,7 +20,7 @@ export class CompressedStarts {
 
   add(offset: number): void {
     if (this.#count === MAX_ENTRIES) {
-      throw new ImageError("IMAGE_TOO_LARGE", "the qcow2 image has too many compressed clusters");
+      throw errors.tooLarge("it has too many compressed clusters");
     }
     const index = this.#count % PAGE_ENTRIES;
     if (index === 0) this.#pages.push(new Float64Array(PAGE_ENTRIES));
@@ -30,7 +33,7 @@ export class CompressedStarts {
    * Refuses images whose compressed clusters begin closer together than a compressed cluster can
    * be small: one piece of the file would fill many clusters of the disk.
    *
-   * @throws ImageError `IMAGE_UNSAFE`.
+   * @throws ImageError `IMAGE_UNSAFE`, `IMAGE_TOO_LARGE` where there are many.
    */
   refuseFanOut(clusterSize: number, compression: "deflate" | "zstd"): void {
     const minimumGap =
@@ -43,13 +46,13 @@ export class CompressedStarts {
       sorted.set(page.subarray(0, Math.min(PAGE_ENTRIES, this.#count - start)), start);
     });
     sorted.sort();
+    const shared = new SharedUses(errors);
     for (let index = 1; index < sorted.length; index += 1) {
-      if ((sorted[index] as number) - (sorted[index - 1] as number) < minimumGap) {
-        throw new ImageError(
-          "IMAGE_UNSAFE",
-          `the qcow2 image uses the compressed data at byte ${sorted[index - 1]} more than once`,
-        );
+      const previous = sorted[index - 1] as number;
+      if ((sorted[index] as number) - previous < minimumGap) {
+        shared.note(`the compressed data at byte ${previous}`);
       }
     }
+    shared.refuse();
   }
 }
