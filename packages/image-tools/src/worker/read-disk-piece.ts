@@ -1,6 +1,6 @@
 import { ImageError } from "../image-error.ts";
 import type { CopyJob, FilePiece } from "./copy-job.ts";
-import { decodeBlock } from "./decode-block.ts";
+import { decodeBlock } from "../disk/decode-block.ts";
 import { hostSpans } from "./host-spans.ts";
 import { ReusedMemory } from "./reused-memory.ts";
 import { readFileFully } from "./sync-file.ts";
@@ -33,9 +33,8 @@ export function readDiskPiece(job: CopyJob, disk: Buffer): ReadDiskPiece {
     }
     if (segment.type === "compressed") {
       const compressed = cut(pieces, segment.hostOffset, segment.hostLength);
-      const block = decodeBlock(segment.codec, compressed, segment.blockBytes, segment.length);
-      if (block.overlong) overlongBlocks += 1;
-      disk.set(block.bytes.subarray(0, segment.length), position);
+      const block = disk.subarray(position, position + segment.length);
+      if (decodeBlock(segment, compressed, block).overlong) overlongBlocks += 1;
       position += segment.length;
       continue;
     }
