@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import type { Checksums } from "../http/checksum.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import type { ConversionProgress } from "../convert/conversion-progress.ts";
 import { EXIT_STATUS, statusOfError } from "./exit-status.ts";
@@ -87,18 +88,20 @@ async function run(
     const { describeImage } = await import("./describe-image.ts");
     return describeImage(source, { caBundle, signal });
   }
-  const digests = { source: command.digest, content: command.digest };
+  const { checksum, member } = command;
+  const algorithms = command.digest ? (["sha256"] as const) : [];
+  const digests = { source: algorithms, content: command.digest };
+  const common = { source, member, digests, checksum, caBundle, signal };
   const onProgress = progressReporter(io, command.json);
   if (command.action === "check") {
     const { checkImage } = await import("../convert/check-image.ts");
-    const checked = await checkImage({ source, digests, caBundle, signal, onProgress });
+    const checked = await checkImage({ ...common, onProgress });
     onProgress.end();
     return success(checked, `${command.source}: no errors\n`);
   }
   const { convertImage } = await import("../convert/convert-image.ts");
   const { target, to, compress, resume } = command;
-  const options = { source, target, to, compress, resume, digests, caBundle, signal, onProgress };
-  const converted = await convertImage(options);
+  const converted = await convertImage({ ...common, target, to, compress, resume, onProgress });
   onProgress.end();
   const size = formatBytes(converted.storedBytes);
   return success(converted, `${target}: ${to}, ${size}\n`, {
@@ -111,7 +114,7 @@ interface Successful {
   readonly source: {
     readonly format: string;
     readonly wrappers: readonly string[];
-    readonly sha256?: string;
+    readonly digests?: Checksums;
   };
   readonly virtualSizeBytes: number;
   readonly dataBytes: number;
@@ -124,20 +127,20 @@ function success(
   text: string,
   more: Readonly<Record<string, unknown>> = {},
 ): Outcome {
-  const { format, wrappers, sha256 } = source;
+  const { format, wrappers, digests } = source;
   const json = {
     format,
     wrappers,
     virtualSize: virtualSizeBytes,
     dataSize: dataBytes,
     ...more,
-    ...(sha256 === undefined ? {} : { sourceSha256: sha256 }),
+    ...(digests === undefined ? {} : { sourceDigests: digests }),
     ...(contentDigest === undefined ? {} : { contentDigest }),
     warnings,
   };
   const lines = [
     text,
-    ...(sha256 === undefined ? [] : [`sha256 of the source: ${sha256}\n`]),
+    ...Object.entries(digests ?? {}).map(([name, digest]) => `${name} of the source: ${digest}\n`),
     ...(contentDigest === undefined ? [] : [`content: ${contentDigest}\n`]),
     ...warnings.map((warning) => `warning: ${warning}\n`),
   ];

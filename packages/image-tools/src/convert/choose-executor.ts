@@ -1,7 +1,7 @@
 import { open, stat } from "node:fs/promises";
-import type { DiskImage } from "../disk/disk-image.ts";
 import { inlineExecutor, type CopyExecutor } from "../worker/copy-executor.ts";
 import { createWorkerPool } from "../worker/worker-pool.ts";
+import type { ConversionInput } from "./conversion-input.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 
 // Starting threads takes as long as converting this much.
@@ -18,7 +18,7 @@ export type PieceWork = "write" | "compute";
  * in it.
  */
 export async function startThreadsEarly(
-  source: string | URL | DiskImage,
+  source: ConversionInput,
   threads: number | undefined,
 ): Promise<CopyExecutor | undefined> {
   if (typeof source === "object" && !(source instanceof URL)) return undefined;

@@ -1,5 +1,5 @@
-import { tmpdir } from "node:os";
 import { ContentDigest } from "../digest/content-digest.ts";
+import { createSourceDigest } from "../digest/source-digest.ts";
 import { resolveImageLimits } from "../image-limits.ts";
 import type { DiskSink } from "../write/disk-sink.ts";
 import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
@@ -16,9 +16,9 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
   await using source = await openConversionSource(options.source, {
     limits: resolveImageLimits(options.limits),
     expectedFormat: options.expectedFormat,
-    scratchDirectory: tmpdir(),
     caBundle: options.caBundle,
-    sha256: digests.source === true,
+    digest: createSourceDigest(options),
+    member: options.member,
     signal,
   });
   const work = digests.content === true ? "compute" : "write";
@@ -35,12 +35,12 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     signal,
   });
   await source.verify();
-  const sha256 = await source.sha256();
+  const sourceDigests = await source.digests();
   return {
     source: {
       format: source.format,
       wrappers: source.wrappers,
-      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(sourceDigests === undefined ? {} : { digests: sourceDigests }),
     },
     virtualSizeBytes,
     dataBytes: meter.bytesOut,

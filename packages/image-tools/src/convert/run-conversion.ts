@@ -1,6 +1,7 @@
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { ContentDigest } from "../digest/content-digest.ts";
 import { SEGMENT_BYTES } from "../digest/segment-roots.ts";
+import { createSourceDigest } from "../digest/source-digest.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import type { CopyExecutor } from "../worker/copy-executor.ts";
@@ -24,7 +25,7 @@ const DEFAULT_MAX_IDLE_MS = 300_000;
 
 /** Does what `convertImage` is asked for. */
 export async function runConversion(options: ConvertImageOptions): Promise<ConvertedImage> {
-  const { digests = {}, to } = options;
+  const { to } = options;
   if (options.compress !== undefined && to !== "qcow2") {
     throw new ImageError("IMAGE_INVALID_ARGUMENT", `a ${to} image has no choice of compression`);
   }
@@ -32,14 +33,13 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
   using guard = guardIdle(options.maxIdleMs ?? DEFAULT_MAX_IDLE_MS, options.signal);
   const { signal } = guard;
   const limits = resolveImageLimits(options.limits);
-  const scratchDirectory = dirname(options.target);
   await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits,
     expectedFormat: options.expectedFormat,
-    scratchDirectory,
     caBundle: options.caBundle,
-    sha256: digests.source === true,
+    digest: createSourceDigest(options),
+    member: options.member,
     signal,
   });
   const output = await openOutput(options, source);
@@ -101,7 +101,7 @@ async function convertTo(
     signal,
   });
   await source.verify();
-  const sha256 = await source.sha256();
+  const sourceDigests = await source.digests();
   signal.throwIfAborted();
   await target.commit();
   await resumable?.complete();
@@ -109,7 +109,7 @@ async function convertTo(
     source: {
       format: source.format,
       wrappers: source.wrappers,
-      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(sourceDigests === undefined ? {} : { digests: sourceDigests }),
     },
     virtualSizeBytes,
     storedBytes,

@@ -62,7 +62,8 @@ export class Qcow2Structure {
       const low = table.readUInt32BE(at + 4);
       if (high === 0 && low === 0) continue;
       const offset = high * 2 ** 32 + low;
-      if (offset % clusterSize !== 0) throw errors.corrupt("a refcount block is not cluster-aligned");
+      if (offset % clusterSize !== 0)
+        throw errors.corrupt("a refcount block is not cluster-aligned");
       this.map.claim("metadata", offset, clusterSize);
     }
   }

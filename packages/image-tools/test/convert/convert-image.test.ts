@@ -112,12 +112,12 @@ describe("convertImage", () => {
       .update(await readFile(path))
       .digest("hex");
     const target = join(directory.path, "target");
-    const digests = { source: true, content: true };
+    const digests = { source: ["sha256"] as const, content: true };
     const converted = await convertImage({ source: path, target, to: "raw", digests });
-    expect(converted.source.sha256).toBe(sha256);
+    expect(converted.source.digests?.sha256).toBe(sha256);
     const again = await convertImage({ source: target, target, to: "raw", digests });
     expect(again.contentDigest).toBe(converted.contentDigest);
-    expect(again.source.sha256).toBe(createHash("sha256").update(raw).digest("hex"));
+    expect(again.source.digests?.sha256).toBe(createHash("sha256").update(raw).digest("hex"));
   });
 
   test("reports truthful progress to its end", async () => {
@@ -274,10 +274,10 @@ describe("convertImage", () => {
     await using server = await serveLoopback(sendBytes(image));
     const target = join(directory.path, "target");
     const source = `${server.origin}/disk.qcow2`;
-    const digests = { source: true };
+    const digests = { source: ["sha256"] as const };
     const converted = await convertImage({ source, target, to: "raw", digests });
     expect((await readFile(target)).equals(raw)).toBe(true);
-    expect(converted.source.sha256).toBe(createHash("sha256").update(image).digest("hex"));
+    expect(converted.source.digests?.sha256).toBe(createHash("sha256").update(image).digest("hex"));
     expect((await readdir(directory.path)).filter((name) => name.startsWith("."))).toEqual([]);
   });
 });
