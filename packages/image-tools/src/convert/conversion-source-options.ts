@@ -7,6 +7,8 @@ export interface ConversionSourceOptions {
   readonly limits: Required<ImageLimits>;
   readonly expectedFormat: DiskFormat | undefined;
   readonly caBundle: string | undefined;
+  /** Whether a name for this version of the source is wanted. */
+  readonly identity: boolean;
   /** Takes the source as it is. */
   readonly digest: SourceDigest | undefined;
   /** Which disk of an archive is meant. Default: the only one. */

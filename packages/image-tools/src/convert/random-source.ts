@@ -1,9 +1,6 @@
-import { DigestInPassing } from "../digest/digest-in-passing.ts";
-import type { SourceDigest } from "../digest/source-digest.ts";
 import type { DiskImage } from "../disk/disk-image.ts";
 import { ImageError } from "../image-error.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
-import { readInOrder } from "../source/sub-reader.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 import type { ConversionSourceOptions } from "./conversion-source-options.ts";
 import { planCopy } from "./plan-copy.ts";
@@ -17,41 +14,9 @@ export interface DigestedReader {
   readonly settle: () => Promise<void>;
 }
 
-/**
- * Takes the digests of what `reader` holds: of a local file by reading it beside, of anything else
- * in passing, so that nothing is fetched twice.
- */
-export function digestReader(
-  reader: RandomAccessReader,
-  digest: SourceDigest | undefined,
-  signal: AbortSignal | undefined,
-): DigestedReader {
-  if (digest === undefined) {
-    return { reader, digests: async () => undefined, settle: async () => {} };
-  }
-  if (reader.fd === undefined) {
-    const passing = new DigestInPassing(reader, (bytes) => digest.update(bytes));
-    const digests: ConversionSource["digests"] = async () => {
-      await passing.finish(signal);
-      return digest.finish();
-    };
-    return { reader: passing.reader, digests, settle: async () => {} };
-  }
-  const done = (async () => {
-    for await (const chunk of readInOrder(reader, signal)) digest.update(chunk);
-  })();
-  // It is awaited at the end; until then its failure must not count as unhandled.
-  done.catch(() => {});
-  return {
-    reader,
-    digests: async () => {
-      await done;
-      return digest.finish();
-    },
-    settle: async () => {
-      await done.catch(() => undefined);
-    },
-  };
+/** A reader of which nobody wants to know the digests. */
+export function undigested(reader: RandomAccessReader): DigestedReader {
+  return { reader, digests: async () => undefined, settle: async () => {} };
 }
 
 /** An image that is read at random, if possible through its segments. */

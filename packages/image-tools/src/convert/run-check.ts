@@ -1,5 +1,5 @@
 import { ContentDigest } from "../digest/content-digest.ts";
-import { createSourceDigest } from "../digest/source-digest.ts";
+import { createSourceDigest } from "../digest/create-source-digest.ts";
 import { resolveImageLimits } from "../image-limits.ts";
 import type { DiskSink } from "../write/disk-sink.ts";
 import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
@@ -17,7 +17,8 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     limits: resolveImageLimits(options.limits),
     expectedFormat: options.expectedFormat,
     caBundle: options.caBundle,
-    digest: createSourceDigest(options),
+    identity: false,
+    digest: await createSourceDigest(options),
     member: options.member,
     signal,
   });

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { ContentDigest } from "../digest/content-digest.ts";
 import { SEGMENT_BYTES } from "../digest/segment-roots.ts";
-import { createSourceDigest } from "../digest/source-digest.ts";
+import { createSourceDigest } from "../digest/create-source-digest.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import type { CopyExecutor } from "../worker/copy-executor.ts";
@@ -38,7 +38,8 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
     limits,
     expectedFormat: options.expectedFormat,
     caBundle: options.caBundle,
-    digest: createSourceDigest(options),
+    identity: options.resume === true,
+    digest: await createSourceDigest(options),
     member: options.member,
     signal,
   });

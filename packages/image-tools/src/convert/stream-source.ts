@@ -165,10 +165,9 @@ function wrappedTwice(wrapper: string): ImageError {
   );
 }
 
-/** The error for an archive where there may be none. */
-export function archiveRefused(): ImageError {
+function archiveRefused(): ImageError {
   return new ImageError(
     "IMAGE_UNSUPPORTED",
-    "the file is an archive that cannot be read from front to back, or that is in another archive",
+    "the file is an archive that comes as a stream; give it as a file, or uncompressed from a server that supports ranges",
   );
 }

@@ -40,19 +40,6 @@ export class SourceDigest {
   }
 }
 
-/** What digests {@link createSourceDigest} is asked for. */
-export interface SourceDigestOptions {
-  readonly digests?: { readonly source?: readonly ChecksumAlgorithm[] | undefined } | undefined;
-  readonly checksum?: Checksums | undefined;
-}
-
-/** What takes the digests that a conversion is asked for, `undefined` where there are none. */
-export function createSourceDigest(options: SourceDigestOptions): SourceDigest | undefined {
-  const { digests: { source = [] } = {}, checksum = {} } = options;
-  const isWanted = source.length > 0 || Object.keys(checksum).length > 0;
-  return isWanted ? new SourceDigest(source, checksum) : undefined;
-}
-
 function hashOf(algorithm: ChecksumAlgorithm): Hash {
   try {
     return createHash(algorithm);
