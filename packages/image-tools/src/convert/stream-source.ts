@@ -12,6 +12,7 @@ import type { ForwardSource } from "../source/forward-source.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 import type { ConversionSourceOptions } from "./conversion-source-options.ts";
 import { forwardSteps } from "./forward-steps.ts";
+import type { PlanCopyOptions } from "./plan-copy.ts";
 import { planStreamCopy } from "./plan-stream-copy.ts";
 import { randomSource } from "./random-source.ts";
 
@@ -48,14 +49,19 @@ export async function streamSource(
       detected = detectImage(content.head);
     }
     if (detected.kind === "wrapper") throw wrappedTwice(detected.wrapper);
-    if (detected.kind === "archive") throw archiveRefused();
-    const { format, warnings } = detected;
-    const inner =
-      format === "raw" || format === "iso"
-        ? rawSource(content, format, warnings, options)
-        : await containerSource(content, format, options);
+    let inner: InnerSource;
+    if (detected.kind === "archive") {
+      inner = await archiveSource(content.stream, wrappers, options);
+      owned.unshift({ [Symbol.asyncDispose]: inner[Symbol.asyncDispose] });
+    } else {
+      const { format, warnings } = detected;
+      inner =
+        format === "raw" || format === "iso"
+          ? rawSource(content, format, warnings, options)
+          : await containerSource(content, format, options);
+    }
     return Object.assign(inner, {
-      wrappers,
+      wrappers: [...wrappers, ...inner.wrappers],
       streamFraction: () =>
         sizeBytes === undefined ? undefined : counter.bytes / Math.max(1, sizeBytes),
       streamBytes: () => counter.bytes,
@@ -79,6 +85,39 @@ async function* digested(
 }
 
 type InnerSource = { -readonly [Key in keyof ConversionSource]: ConversionSource[Key] };
+
+/** A disk in a tar archive or an OVA; the archive is read to its end after it. */
+async function archiveSource(
+  stream: AsyncIterable<Uint8Array>,
+  wrappers: readonly string[],
+  options: ConversionSourceOptions,
+): Promise<InnerSource> {
+  const { limits, member, signal } = options;
+  if (options.isInArchive === true) {
+    throw new ImageError("IMAGE_UNSUPPORTED", "the file is an archive in another archive");
+  }
+  const { ForwardArchive } = await import("../forward/forward-archive.ts");
+  const archive = new ForwardArchive(stream, { member, maxBytes: limits.maxStoredBytes, signal });
+  const found = await archive.findDisk();
+  const inner = await streamSource(found.stream, {
+    ...options,
+    digest: undefined,
+    isInArchive: true,
+  });
+  const [wrapper] = inner.wrappers;
+  if (wrapper !== undefined && wrappers.length > 0) {
+    await inner[Symbol.asyncDispose]();
+    throw wrappedTwice(wrapper);
+  }
+  const steps = inner.steps.bind(inner);
+  return Object.assign(inner, {
+    wrappers: [found.archive, ...inner.wrappers],
+    steps: async function* whole(planOptions: PlanCopyOptions) {
+      yield* steps(planOptions);
+      await archive.finish();
+    },
+  });
+}
 
 function rawSource(
   { head, stream }: PeekedStream,
@@ -162,12 +201,5 @@ function wrappedTwice(wrapper: string): ImageError {
   return new ImageError(
     "IMAGE_UNSUPPORTED",
     `the file holds ${wrapper} inside another compression; compress it only once`,
-  );
-}
-
-function archiveRefused(): ImageError {
-  return new ImageError(
-    "IMAGE_UNSUPPORTED",
-    "the file is an archive that comes as a stream; give it as a file, or uncompressed from a server that supports ranges",
   );
 }

@@ -2,12 +2,11 @@ import { ImageError } from "../image-error.ts";
 import type { ImageLimits } from "../image-limits.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { openOciLayout } from "../oci/open-oci-layout.ts";
+import { chooseDisk, memberMissing, severalFiles } from "../ova/choose-disk.ts";
 import { openOva } from "../ova/open-ova.ts";
 import { isDescriptorName } from "../ova/ova-parts.ts";
 import { openTar, type TarArchive } from "../tar/open-tar.ts";
 import type { ImageSource } from "./open-source.ts";
-
-const MAX_LISTED_NAMES = 20;
 
 /** Options of {@link openArchiveDisk}. */
 export interface OpenArchiveDiskOptions {
@@ -67,18 +66,7 @@ async function openOvaDisk(
   options: OpenArchiveDiskOptions,
 ): Promise<ArchiveDisk> {
   const ova = await openOva(reader, options);
-  const { member } = options;
-  const [first] = ova.disks;
-  if (first === undefined) {
-    throw new ImageError("IMAGE_UNRECOGNISED", "the OVA has no disk with content");
-  }
-  const names = ova.disks.map(({ fileName }) => fileName);
-  if (member === undefined && ova.disks.length > 1) throw choiceNeeded("OVA", names);
-  const disk =
-    member === undefined
-      ? first
-      : ova.disks.find(({ fileName, id }) => fileName === member || id === member);
-  if (disk === undefined) throw notThere("OVA", member, names);
+  const disk = chooseDisk(ova.disks, options.member);
   const opened = disk.openVerified();
   return {
     archive: "ova",
@@ -94,36 +82,12 @@ function chooseFile(tar: TarArchive, member: string | undefined): string {
   const names = tar.members.filter(({ type }) => type !== "directory").map(({ name }) => name);
   if (member !== undefined) {
     if (names.includes(member)) return member;
-    throw notThere("tar archive", member, names);
+    throw memberMissing("tar archive", member, names);
   }
   const [first] = names;
   if (first === undefined) {
     throw new ImageError("IMAGE_UNRECOGNISED", "the tar archive has no files");
   }
-  if (names.length > 1) {
-    throw new ImageError(
-      "IMAGE_UNRECOGNISED",
-      `the tar archive is neither an OVA nor an OCI image, and has several files; choose one of them: ${listOf(names)}`,
-    );
-  }
+  if (names.length > 1) throw severalFiles(names);
   return first;
-}
-
-function choiceNeeded(what: string, names: readonly string[]): ImageError {
-  return new ImageError(
-    "IMAGE_INVALID_ARGUMENT",
-    `the ${what} has ${names.length} disks with content; choose one of them: ${listOf(names)}`,
-  );
-}
-
-function notThere(what: string, member: string | undefined, names: readonly string[]): ImageError {
-  return new ImageError(
-    "IMAGE_NOT_FOUND",
-    `the ${what} has no disk ${JSON.stringify(member)}; it has ${listOf(names)}`,
-  );
-}
-
-function listOf(names: readonly string[]): string {
-  const shown = names.slice(0, MAX_LISTED_NAMES).map((name) => JSON.stringify(name));
-  return `${shown.join(", ")}${names.length > MAX_LISTED_NAMES ? " and more" : ""}`;
 }

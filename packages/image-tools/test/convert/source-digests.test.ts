@@ -1,13 +1,12 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { pack } from "tar-stream";
 import { describe, expect, test } from "vitest";
 import { checkImage, convertImage, memoryReader, openDiskImage } from "../../src/index.ts";
 import { DigestInPassing } from "../../src/digest/digest-in-passing.ts";
-import { collectBytes } from "../support/collect.ts";
 import { serveLoopback } from "../support/loopback-server.ts";
 import { makeQcow2, noise, rawDisk } from "../support/made-images.ts";
+import { makeOva, makeTar } from "../support/made-ova.ts";
 import { serveRanges } from "../support/range-server.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -19,33 +18,6 @@ const digestOf = (algorithm: string, bytes: Uint8Array): string =>
 
 const allOf = (bytes: Uint8Array): Record<string, string> =>
   Object.fromEntries(ALGORITHMS.map((algorithm) => [algorithm, digestOf(algorithm, bytes)]));
-
-async function makeOva(files: readonly (readonly [string, Uint8Array])[]): Promise<Buffer> {
-  const packer = pack();
-  for (const [name, bytes] of files) packer.entry({ name }, Buffer.from(bytes));
-  packer.finalize();
-  return collectBytes(packer as AsyncIterable<Uint8Array>);
-}
-
-/** An OVA with the given disks and a manifest. */
-async function ovaOf(...disks: readonly Uint8Array[]): Promise<Buffer> {
-  const files = disks.map((_, index) => `<File ovf:id="f${index}" ovf:href="disk${index}.img"/>`);
-  const entries = disks.map(
-    (_, index) =>
-      `<Disk ovf:diskId="d${index}" ovf:fileRef="f${index}" ovf:capacity="${MEBIBYTE}"/>`,
-  );
-  const descriptor = Buffer.from(
-    `<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1">
-      <References>${files.join("")}</References><DiskSection>${entries.join("")}</DiskSection>
-      <VirtualSystem ovf:id="v"/></Envelope>`,
-  );
-  const members = [
-    ["x.ovf", descriptor] as const,
-    ...disks.map((bytes, index) => [`disk${index}.img`, bytes] as const),
-  ];
-  const manifest = members.map(([name, bytes]) => `SHA256(${name})= ${digestOf("sha256", bytes)}`);
-  return makeOva([...members, ["x.mf", Buffer.from(`${manifest.join("\n")}\n`)]]);
-}
 
 describe("digests of the source", () => {
   test("of a file: several at once, computed and verified", async () => {
@@ -85,7 +57,7 @@ describe("digests of the source", () => {
 
   test.each([
     ["an image", async (image: Buffer) => image],
-    ["an OVA with a manifest", async (image: Buffer) => ovaOf(image)],
+    ["an OVA with a manifest", async (image: Buffer) => makeOva(image)],
   ])("of %s on a server: everything is fetched once", { timeout: 60_000 }, async (_name, wrap) => {
     await using directory = await temporaryDirectory();
     const raw = Buffer.concat([rawDisk(2 * MEBIBYTE), noise(40 * MEBIBYTE, 4)]);
@@ -123,7 +95,7 @@ describe("a disk of an archive", () => {
   test("is chosen by its member or id, and never guessed", async () => {
     await using directory = await temporaryDirectory();
     const source = join(directory.path, "two.ova");
-    await writeFile(source, await ovaOf(first, second));
+    await writeFile(source, await makeOva(first, second));
     const target = join(directory.path, "target");
     const choosing = convertImage({ source, target, to: "raw" });
     await expect(choosing).rejects.toMatchObject({ code: "IMAGE_INVALID_ARGUMENT" });
@@ -145,7 +117,7 @@ describe("a disk of an archive", () => {
     await using directory = await temporaryDirectory();
     const source = join(directory.path, "two.ova");
     const target = join(directory.path, "target");
-    const good = await ovaOf(first, second);
+    const good = await makeOva(first, second);
     for (const disk of [first, second]) {
       const bad = Buffer.from(good);
       bad.writeUInt8(0x5a, good.indexOf(disk.subarray(0, 512)) + 200_000);
@@ -163,10 +135,7 @@ describe("a disk of an archive", () => {
     const target = join(directory.path, "target");
     await writeFile(
       source,
-      await makeOva([
-        ["notes.txt", Buffer.from("notes")],
-        ["disk.raw", second],
-      ]),
+      await makeTar(["notes.txt", Buffer.from("notes")], ["disk.raw", second]),
     );
     await expect(convertImage({ source, target, to: "raw" })).rejects.toThrow(/"disk.raw"/);
     await convertImage({ source, target, to: "raw", member: "disk.raw" });
