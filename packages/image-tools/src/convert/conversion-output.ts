@@ -19,6 +19,7 @@ export interface ConversionOutput extends AsyncDisposable {
 export interface OpenOutputOptions {
   readonly target: string;
   readonly to: "raw" | "qcow2" | "vmdk";
+  readonly compress?: "deflate" | "zstd" | undefined;
   readonly resume?: boolean | undefined;
 }
 
@@ -41,8 +42,10 @@ export async function openOutput(
       `"${path}" is neither a file nor a block device`,
     );
   }
-  if (options.resume === true && isFile && options.to === "raw" && source.identity !== undefined) {
-    const resumable = await openResumableTarget(path, source.identity);
+  const { to, compress = "none" } = options;
+  const canResume = isFile && to !== "vmdk" && source.identity !== undefined;
+  if (options.resume === true && canResume) {
+    const resumable = await openResumableTarget(path, `${source.identity} ${to} ${compress}`);
     const { target } = resumable;
     const dispose = (): PromiseLike<void> => resumable[Symbol.asyncDispose]();
     return { target, resumable, warning: undefined, [Symbol.asyncDispose]: dispose };
@@ -73,8 +76,8 @@ async function openDevice(
 }
 
 function whyNotResumable({ to }: OpenOutputOptions, isFile: boolean): string {
-  if (to !== "raw" || !isFile) {
-    return "an interrupted conversion will start over: only a raw file can be gone on with";
+  if (to === "vmdk" || !isFile) {
+    return "an interrupted conversion will start over: only a raw or qcow2 file can be gone on with";
   }
   return "an interrupted conversion will start over: nothing tells versions of the source apart";
 }

@@ -29,7 +29,7 @@ export interface ConvertImageOptions {
   /** Refuses a source of any other format. Default: any. */
   readonly expectedFormat?: DiskFormat | undefined;
   /**
-   * Keeps what is done of a raw file when the conversion is interrupted, with a journal of verified
+   * Keeps what is done of a raw or qcow2 file when the conversion is interrupted, with a journal of verified
    * segments beside the target, and goes on there in a later call for the same source. What cannot
    * be gone on with starts over, with a warning. Default: false.
    */

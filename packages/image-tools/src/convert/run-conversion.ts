@@ -5,7 +5,7 @@ import { createSourceDigest } from "../digest/create-source-digest.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import type { CopyExecutor } from "../worker/copy-executor.ts";
-import type { DiskSink } from "../write/disk-sink.ts";
+import type { DiskSink, ResumableSink } from "../write/disk-sink.ts";
 import type { ImageTarget } from "../write/image-target.ts";
 import { Qcow2Sink } from "../write/qcow2-sink.ts";
 import { rawSink } from "../write/raw-sink.ts";
@@ -75,10 +75,11 @@ async function convertTo(
   const { signal, digests = {}, to, limits } = options;
   const work = to === "raw" && digests.content !== true && !resumable ? "write" : "compute";
   await using executor = chooseExecutor(source, work, options.threads, options.early);
-  const sink = createSink(target, options, limits);
+  const sink = createSink(target, options, limits, source.virtualSizeBytes);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
-  const checkpoints = await resumable?.verify(executor, signal);
+  const checkpoints =
+    "checkpoint" in sink ? await resumable?.resume(sink, executor, signal) : undefined;
   const copied = await copySource({
     source,
     sink,
@@ -125,12 +126,13 @@ function createSink(
   target: ImageTarget,
   { to, compress, target: path }: ConvertImageOptions,
   { maxStoredBytes }: Required<ImageLimits>,
-): DiskSink {
+  sizeBytes: number | undefined,
+): DiskSink | ResumableSink {
   switch (to) {
     case "raw":
       return rawSink(target);
     case "qcow2":
-      return new Qcow2Sink(target, { compress, maxBytes: maxStoredBytes });
+      return new Qcow2Sink(target, { sizeBytes, compress, maxBytes: maxStoredBytes });
     case "vmdk":
       return new VmdkSink(target, { maxBytes: maxStoredBytes, fileName: basename(path) });
   }

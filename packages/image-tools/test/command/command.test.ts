@@ -142,30 +142,6 @@ describe("polyvisor-image", () => {
     expect(checked.json["contentDigest"]).toBe(json["contentDigest"]);
   });
 
-  test("goes on after it was killed", { timeout: 120_000 }, async () => {
-    await using directory = await temporaryDirectory();
-    const raw = Buffer.concat([rawDisk(2 * MEBIBYTE), noise(400 * MEBIBYTE, 5)]);
-    const source = await makeQcow2(directory.path, raw);
-    const target = join(directory.path, "target");
-    const args = [script, "convert", source, target, "--to", "raw", "--resume"];
-    const child = spawn(process.execPath, args, { stdio: "ignore" });
-    const closed = once(child, "close");
-    const journal = join(directory.path, ".target.polyvisor-journal");
-    const lines = async (): Promise<number> =>
-      (await readFile(journal, "utf8").catch(() => "")).split("\n").length;
-    while ((await lines()) < 4 && child.exitCode === null) await sleep(2);
-    child.kill("SIGKILL");
-    const [, signal] = (await closed) as [number | null, string | null];
-    expect(signal).toBe("SIGKILL");
-    expect(await readdir(directory.path)).not.toContain("target");
-
-    const { status, json } = await runJson(...args.slice(1));
-    expect(status).toBe(0);
-    expect(json["resumedSize"]).toBeGreaterThanOrEqual(128 * MEBIBYTE);
-    expect((await readFile(target)).equals(raw)).toBe(true);
-    expect((await readdir(directory.path)).filter((name) => name.startsWith("."))).toEqual([]);
-  });
-
   test("interrupted, it leaves nothing and says so", { timeout: 120_000 }, async () => {
     await using directory = await temporaryDirectory();
     const source = await makeQcow2(directory.path, noise(300 * MEBIBYTE, 5));
