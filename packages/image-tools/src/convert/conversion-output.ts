@@ -66,10 +66,10 @@ async function openDevice(
   to: string,
   sizeBytes: number | undefined,
 ): Promise<ImageTarget> {
-  if (to !== "raw" || sizeBytes === undefined) {
+  if (to !== "raw") {
     throw new ImageError(
       "IMAGE_UNSUPPORTED",
-      "a block device takes a raw disk whose size is known beforehand",
+      "a block device takes a raw disk, and no image of one",
     );
   }
   return openBlockDeviceTarget(path, sizeBytes);
