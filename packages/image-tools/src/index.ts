@@ -38,6 +38,8 @@ export {
   openOva,
   openSource,
   openTar,
+  parseOvf,
+  walkTar,
 } from "./lazy-functions.ts";
 export { openQcow2, type OpenQcow2Options, type Qcow2Image } from "./qcow2/open-qcow2.ts";
 export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
@@ -56,7 +58,6 @@ export type {
   OvfOperatingSystem,
   OvfSystem,
 } from "./ovf/ovf-description.ts";
-export { parseOvf } from "./ovf/parse-ovf.ts";
 export { writeOvf, type WriteOvfOptions } from "./ovf/write-ovf.ts";
 export type { BootHints, ImageReport, UnsafeReason } from "./report/image-report.ts";
 export type { InspectImageOptions } from "./report/inspect-image.ts";
@@ -79,4 +80,4 @@ export type {
   ImportImageOptions,
 } from "./store/image-store.ts";
 export type { TarArchive } from "./tar/open-tar.ts";
-export { walkTar, type TarMember } from "./tar/walk-tar.ts";
+export type { TarMember } from "./tar/walk-tar.ts";

@@ -25,6 +25,8 @@ export type CheckedImage = Omit<ConvertedImage, "storedBytes" | "resumedBytes">;
  * @throws ImageError as `convertImage` does.
  */
 export async function checkImage(options: CheckImageOptions): Promise<CheckedImage> {
+  const { startThreadsEarly } = await import("./start-threads-early.ts");
+  await using early = await startThreadsEarly(options);
   const { runCheck } = await import("./run-check.ts");
-  return runCheck(options);
+  return await runCheck(options, early);
 }

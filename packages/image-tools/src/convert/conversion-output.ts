@@ -1,10 +1,9 @@
 import { stat } from "node:fs/promises";
 import { ImageError } from "../image-error.ts";
-import { openBlockDeviceTarget } from "../write/block-device-target.ts";
 import { createFileTarget } from "../write/file-target.ts";
 import type { ImageTarget } from "../write/image-target.ts";
 import type { ConversionSource } from "./conversion-source.ts";
-import { openResumableTarget, type ResumableTarget } from "./resumable-target.ts";
+import type { ResumableTarget } from "./resumable-target.ts";
 
 /** Where a conversion goes to. */
 export interface ConversionOutput extends AsyncDisposable {
@@ -45,6 +44,7 @@ export async function openOutput(
   const { to, compress = "none" } = options;
   const canResume = isFile && to !== "vmdk" && source.identity !== undefined;
   if (options.resume === true && canResume) {
+    const { openResumableTarget } = await import("./resumable-target.ts");
     const resumable = await openResumableTarget(path, `${source.identity} ${to} ${compress}`);
     const { target } = resumable;
     const dispose = (): PromiseLike<void> => resumable[Symbol.asyncDispose]();
@@ -72,6 +72,7 @@ async function openDevice(
       "a block device takes a raw disk, and no image of one",
     );
   }
+  const { openBlockDeviceTarget } = await import("../write/block-device-target.ts");
   return openBlockDeviceTarget(path, sizeBytes);
 }
 

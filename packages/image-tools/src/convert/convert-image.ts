@@ -84,6 +84,8 @@ export interface ConvertedImage {
  * block device is too small; `IMAGE_SOURCE_STALLED` without progress; `IMAGE_IO`; `IMAGE_INVALID_ARGUMENT`.
  */
 export async function convertImage(options: ConvertImageOptions): Promise<ConvertedImage> {
+  const { startThreadsEarly } = await import("./start-threads-early.ts");
+  await using early = await startThreadsEarly(options);
   const { runConversion } = await import("./run-conversion.ts");
-  return runConversion(options);
+  return await runConversion(options, early);
 }

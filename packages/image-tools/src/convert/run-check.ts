@@ -1,18 +1,21 @@
 import { ContentDigest } from "../digest/content-digest.ts";
 import { createSourceDigest } from "../digest/create-source-digest.ts";
 import { resolveImageLimits } from "../image-limits.ts";
+import type { CopyExecutor } from "../worker/copy-executor.ts";
 import type { DiskSink } from "../write/disk-sink.ts";
-import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
+import { chooseExecutor } from "./choose-executor.ts";
 import { ConversionMeter } from "./conversion-progress.ts";
 import type { CheckedImage, CheckImageOptions } from "./check-image.ts";
 import { copySource } from "./copy-source.ts";
 import { openConversionSource } from "./open-conversion-source.ts";
 
 /** Does what `checkImage` is asked for. */
-export async function runCheck(options: CheckImageOptions): Promise<CheckedImage> {
+export async function runCheck(
+  options: CheckImageOptions,
+  early: CopyExecutor | undefined,
+): Promise<CheckedImage> {
   const { signal, digests = {} } = options;
   signal?.throwIfAborted();
-  await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits: resolveImageLimits(options.limits),
     expectedFormat: options.expectedFormat,
@@ -23,7 +26,7 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     signal,
   });
   const work = digests.content === true ? "compute" : "write";
-  await using executor = chooseExecutor(source, work, options.threads, early);
+  await using executor = await chooseExecutor(source, work, options.threads, early);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
   const { virtualSizeBytes, warnings } = await copySource({

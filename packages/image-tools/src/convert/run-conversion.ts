@@ -7,10 +7,8 @@ import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import type { CopyExecutor } from "../worker/copy-executor.ts";
 import type { DiskSink, ResumableSink } from "../write/disk-sink.ts";
 import type { ImageTarget } from "../write/image-target.ts";
-import { Qcow2Sink } from "../write/qcow2-sink.ts";
 import { rawSink } from "../write/raw-sink.ts";
-import { VmdkSink } from "../write/vmdk-sink.ts";
-import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
+import { chooseExecutor } from "./choose-executor.ts";
 import { ConversionMeter } from "./conversion-progress.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 import { copySource } from "./copy-source.ts";
@@ -24,7 +22,10 @@ import type { ConvertedImage, ConvertImageOptions } from "./convert-image.ts";
 const DEFAULT_MAX_IDLE_MS = 300_000;
 
 /** Does what `convertImage` is asked for. */
-export async function runConversion(options: ConvertImageOptions): Promise<ConvertedImage> {
+export async function runConversion(
+  options: ConvertImageOptions,
+  early: CopyExecutor | undefined,
+): Promise<ConvertedImage> {
   const { to } = options;
   if (options.compress !== undefined && to !== "qcow2") {
     throw new ImageError("IMAGE_INVALID_ARGUMENT", `a ${to} image has no choice of compression`);
@@ -33,7 +34,6 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
   using guard = guardIdle(options.maxIdleMs ?? DEFAULT_MAX_IDLE_MS, options.signal);
   const { signal } = guard;
   const limits = resolveImageLimits(options.limits);
-  await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits,
     expectedFormat: options.expectedFormat,
@@ -74,8 +74,8 @@ async function convertTo(
 ): Promise<ConvertedImage> {
   const { signal, digests = {}, to, limits } = options;
   const work = to === "raw" && digests.content !== true && !resumable ? "write" : "compute";
-  await using executor = chooseExecutor(source, work, options.threads, options.early);
-  const sink = createSink(target, options, limits, source.virtualSizeBytes);
+  await using executor = await chooseExecutor(source, work, options.threads, options.early);
+  const sink = await createSink(target, options, limits, source.virtualSizeBytes);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
   const checkpoints =
@@ -122,18 +122,22 @@ async function convertTo(
   };
 }
 
-function createSink(
+async function createSink(
   target: ImageTarget,
   { to, compress, target: path }: ConvertImageOptions,
   { maxStoredBytes }: Required<ImageLimits>,
   sizeBytes: number | undefined,
-): DiskSink | ResumableSink {
+): Promise<DiskSink | ResumableSink> {
   switch (to) {
     case "raw":
       return rawSink(target);
-    case "qcow2":
+    case "qcow2": {
+      const { Qcow2Sink } = await import("../write/qcow2-sink.ts");
       return new Qcow2Sink(target, { sizeBytes, compress, maxBytes: maxStoredBytes });
-    case "vmdk":
+    }
+    case "vmdk": {
+      const { VmdkSink } = await import("../write/vmdk-sink.ts");
       return new VmdkSink(target, { maxBytes: maxStoredBytes, fileName: basename(path) });
+    }
   }
 }

@@ -1,6 +1,6 @@
-import { constants, inflateRawSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import { zstdFrameLength } from "../decode/zstd-frame.ts";
 import { ImageError } from "../image-error.ts";
+import { nodeZlib } from "../lazy-builtins.ts";
 import type { BlockCodec, CompressedSegment } from "./disk-segment.ts";
 
 // With room for exactly one block, node:zlib would allocate another only to find that it is done.
@@ -68,9 +68,9 @@ function decodeAtMost(
   const options = { chunkSize: blockBytes + SPARE_BYTES, maxOutputLength };
   switch (codec) {
     case "deflate":
-      return inflateRawSync(compressed, options);
+      return nodeZlib().inflateRawSync(compressed, options);
     case "zlib":
-      return inflateSync(compressed, options);
+      return nodeZlib().inflateSync(compressed, options);
     case "zstd":
       return decodeZstd(compressed, blockBytes, maxOutputLength);
   }
@@ -78,12 +78,15 @@ function decodeAtMost(
 
 /** Decodes what is there of data that is longer than a block, and may end anywhere behind it. */
 function decodeOverlong(codec: BlockCodec, compressed: Buffer, blockBytes: number): Buffer {
-  const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_OVERLONG_BYTES };
+  const options = {
+    finishFlush: nodeZlib().constants.Z_SYNC_FLUSH,
+    maxOutputLength: MAX_OVERLONG_BYTES,
+  };
   switch (codec) {
     case "deflate":
-      return inflateRawSync(compressed, options);
+      return nodeZlib().inflateRawSync(compressed, options);
     case "zlib":
-      return inflateSync(compressed, options);
+      return nodeZlib().inflateSync(compressed, options);
     case "zstd":
       return decodeAtMost(codec, compressed, blockBytes, MAX_OVERLONG_BYTES);
   }
@@ -98,7 +101,7 @@ function decodeZstd(compressed: Buffer, blockBytes: number, maxBytes: number): B
     const rest = compressed.subarray(position);
     const frameLength = zstdFrameLength(rest);
     if (frameLength === undefined) break;
-    const part = zstdDecompressSync(rest.subarray(0, frameLength), {
+    const part = nodeZlib().zstdDecompressSync(rest.subarray(0, frameLength), {
       chunkSize: blockBytes + SPARE_BYTES,
       maxOutputLength: maxBytes - decoded,
     });

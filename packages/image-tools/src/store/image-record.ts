@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { DISK_FORMATS, type DiskFormat } from "../disk/disk-format.ts";
 import { ImageError } from "../image-error.ts";
+import { nodeCrypto } from "../lazy-builtins.ts";
 import { normaliseChecksums, type Checksums } from "../http/checksum.ts";
 import { parseHttpUrl } from "../http/parse-http-url.ts";
 import { redactUrl } from "../http/redact-url.ts";
@@ -30,7 +30,11 @@ export function originOf(source: HttpImageSource): ImageOrigin {
   url.username = "";
   url.password = "";
   url.hash = "";
-  return { location, urlDigest: createHash("sha256").update(url.href).digest("hex"), checksum };
+  return {
+    location,
+    urlDigest: nodeCrypto().createHash("sha256").update(url.href).digest("hex"),
+    checksum,
+  };
 }
 
 /** Whether both origins stand for the same bytes. */

@@ -1,12 +1,9 @@
-import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { ImageError } from "../image-error.ts";
 import type { CopyExecutor } from "./copy-executor.ts";
 import type { CopyResult } from "./copy-job.ts";
+import { JOBS_PER_THREAD, threadCount } from "./thread-count.ts";
 import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker-messages.ts";
-
-const MAX_THREADS = 4;
-const JOBS_PER_THREAD = 2;
 
 const DEFAULT_HEAP_MEBIBYTES = 64;
 
@@ -34,7 +31,7 @@ export interface WorkerPoolOptions {
 
 /** Starts threads for copy jobs. Disposing the pool ends them, whatever they are doing. */
 export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor {
-  const count = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const count = threadCount(options.threads);
   const heapMebibytes = options.heapMebibytes ?? DEFAULT_HEAP_MEBIBYTES;
   const threads = Array.from({ length: count }, () => startThread(heapMebibytes));
   let nextId = 0;
