@@ -15,5 +15,7 @@ export interface ConversionSourceOptions {
   readonly member: string | undefined;
   /** An archive inside of one is refused. */
   readonly isInArchive?: boolean;
+  /** Threads for decoding. Default: one for each processor, at most 4. */
+  readonly threads: number | undefined;
   readonly signal: AbortSignal | undefined;
 }

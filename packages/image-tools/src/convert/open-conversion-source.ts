@@ -65,16 +65,13 @@ async function readerSource(
   const { signal, expectedFormat } = options;
   const detected = await detectIn(reader);
   if (detected.kind === "wrapper") {
-    const { readInOrder } = await import("../source/sub-reader.ts");
-    const stream = readInOrder(reader, signal);
-    return openStream(
-      {
-        sizeBytes: reader.sizeBytes,
-        [Symbol.asyncIterator]: () => stream,
-        [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
-      },
-      options,
-    );
+    if (detected.wrapper === "xz") {
+      const { xzFileSource } = await import("./xz-file-source.ts");
+      const source = await xzFileSource(reader, options);
+      if (source !== undefined) return source;
+    }
+    const { fileStream } = await import("../source/sub-reader.ts");
+    return openStream(fileStream(reader, signal), options);
   }
   if (detected.kind === "archive") return archiveSource(reader, options);
   const { maxVirtualSizeBytes } = options.limits;

@@ -23,6 +23,7 @@ export async function runCheck(
     identity: false,
     digest: await createSourceDigest(options),
     member: options.member,
+    threads: options.threads,
     signal,
   });
   const work = digests.content === true ? "compute" : "write";

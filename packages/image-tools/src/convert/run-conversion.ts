@@ -41,6 +41,7 @@ export async function runConversion(
     identity: options.resume === true,
     digest: await createSourceDigest(options),
     member: options.member,
+    threads: options.threads,
     signal,
   });
   const output = await openOutput(options, source);

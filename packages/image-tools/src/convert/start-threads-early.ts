@@ -3,11 +3,12 @@ import type { CopyExecutor } from "../worker/copy-executor.ts";
 
 // Starting threads takes as long as converting this much.
 const MIN_BYTES = 16 * 1024 * 1024;
-// gzip, bzip2 and zstd: what is decoded as one stream is done by nobody else.
+// gzip, bzip2, zstd and xz, which are decoded elsewhere.
 const STREAM_MAGIC = [
   [0x1f, 0x8b],
   [0x42, 0x5a, 0x68],
   [0x28, 0xb5, 0x2f, 0xfd],
+  [0xfd, 0x37, 0x7a, 0x58],
 ];
 
 /** What {@link startThreadsEarly} looks at. */

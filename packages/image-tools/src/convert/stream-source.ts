@@ -1,4 +1,4 @@
-import { countBytes, limitExpansion } from "../decode/limit-expansion.ts";
+import { countBytes, limitExpansion, type ByteCounter } from "../decode/limit-expansion.ts";
 import { streamDecoder } from "../decode/stream-decoders.ts";
 import { detectImage } from "../detect/detect-image.ts";
 import { HEAD_SAMPLE_BYTES, type ImageWrapper } from "../detect/detector.ts";
@@ -19,10 +19,14 @@ import { randomSource } from "./random-source.ts";
 // Only the headers and tables of an image that is streamed are judged before its data.
 const MAX_TABLE_BYTES = 32 * 1024 * 1024;
 
-/** A stream with or without compression around an image; disposing the source disposes it. */
+/**
+ * A stream with or without compression around an image; disposing the source disposes it. With
+ * `decode`, what is compressed is decoded by it, which counts what it reads, and not from the stream.
+ */
 export async function streamSource(
   stream: ForwardSource,
   options: ConversionSourceOptions,
+  decode?: (counter: ByteCounter) => AsyncIterable<Uint8Array>,
 ): Promise<ConversionSource> {
   const { limits, digest } = options;
   const { sizeBytes } = stream;
@@ -42,7 +46,7 @@ export async function streamSource(
     const wrappers: ImageWrapper[] = [];
     if (detected.kind === "wrapper") {
       wrappers.push(detected.wrapper);
-      const decoded = streamDecoder(detected.wrapper).decode(outer.stream);
+      const decoded = decode?.(counter) ?? streamDecoder(detected.wrapper).decode(outer.stream);
       const limited = limitExpansion(decoded, counter, limits.maxDecompressionRatio);
       content = await peekStream(limited, HEAD_SAMPLE_BYTES);
       owned.unshift(content);
