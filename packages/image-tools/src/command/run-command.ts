@@ -1,20 +1,20 @@
 import { readFile } from "node:fs/promises";
+import type { WriteStream } from "node:tty";
 import type { Checksums } from "../http/checksum.ts";
 import { ImageError, isImageError } from "../image-error.ts";
-import type { ConversionProgress } from "../convert/conversion-progress.ts";
 import { EXIT_STATUS, statusOfError } from "./exit-status.ts";
 import { formatBytes } from "./format-quantity.ts";
 import { parseCommandLine, USAGE, UsageError, type CommandLine } from "./parse-command-line.ts";
-import { progressLine } from "./progress-line.ts";
+import type { ProgressBar } from "./progress-bar.ts";
 
 /** What {@link runCommand} talks to. */
 export interface CommandIo {
   /** Takes the result. */
   readonly print: (text: string) => void;
-  /** Takes messages and progress. */
+  /** Takes messages. */
   readonly say: (text: string) => void;
-  /** Whether messages go to a terminal, where a line can be written over. */
-  readonly isTerminal: boolean;
+  /** Where progress is shown, if a person looks on. */
+  readonly terminal: WriteStream | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -23,8 +23,6 @@ interface Outcome {
   readonly json: Readonly<Record<string, unknown>>;
   readonly text: string;
 }
-
-const CLEAR_LINE = "\r\u001b[K";
 
 /**
  * Runs `polyvisor-image` with `args`, which are those behind the name of the program. Returns its
@@ -53,7 +51,6 @@ function reportFailure(error: unknown, wantsJson: boolean, io: CommandIo): numbe
     const { code, message } = failure;
     io.print(`${JSON.stringify({ error: { code, message } })}\n`);
   } else {
-    if (io.isTerminal) io.say(CLEAR_LINE);
     io.say(`polyvisor-image: ${failure.message}\n`);
     if (error instanceof UsageError) io.say(USAGE);
   }
@@ -92,17 +89,16 @@ async function run(
   const algorithms = command.digest ? (["sha256"] as const) : [];
   const digests = { source: algorithms, content: command.digest };
   const common = { source, member, digests, checksum, caBundle, signal };
-  const onProgress = progressReporter(io, command.json);
+  using bar = command.json ? undefined : await showProgress(io.terminal);
+  const onProgress = bar?.report;
   if (command.action === "check") {
     const { checkImage } = await import("../convert/check-image.ts");
     const checked = await checkImage({ ...common, onProgress });
-    onProgress.end();
     return success(checked, `${command.source}: no errors\n`);
   }
   const { convertImage } = await import("../convert/convert-image.ts");
   const { target, to, compress, resume } = command;
   const converted = await convertImage({ ...common, target, to, compress, resume, onProgress });
-  onProgress.end();
   const size = formatBytes(converted.storedBytes);
   return success(converted, `${target}: ${to}, ${size}\n`, {
     storedSize: converted.storedBytes,
@@ -147,14 +143,10 @@ function success(
   return { status: EXIT_STATUS.well, json, text: lines.join("") };
 }
 
-type ProgressReporter = ((progress: ConversionProgress) => void) & { readonly end: () => void };
-
-function progressReporter(io: CommandIo, json: boolean): ProgressReporter {
-  if (json || !io.isTerminal) return Object.assign(() => {}, { end: () => {} });
-  const report = (progress: ConversionProgress): void => {
-    io.say(CLEAR_LINE + progressLine(progress));
-  };
-  return Object.assign(report, { end: () => io.say(CLEAR_LINE) });
+async function showProgress(terminal: WriteStream | undefined): Promise<ProgressBar | undefined> {
+  if (terminal === undefined) return undefined;
+  const { openProgressBar } = await import("./progress-bar.ts");
+  return openProgressBar(terminal);
 }
 
 async function readAuthorities(path: string): Promise<string> {

@@ -21,7 +21,7 @@ async function run(...args: readonly string[]): Promise<Outcome> {
     say: (text) => {
       said += text;
     },
-    isTerminal: false,
+    terminal: undefined,
     signal: new AbortController().signal,
   });
   expect(said).toBe("");

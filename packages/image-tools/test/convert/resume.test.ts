@@ -62,7 +62,13 @@ describe("resuming", () => {
       const left = await readdir(directory.path);
       expect(left).toContain(".target.polyvisor-journal");
 
-      const resumed = await convertImage(options);
+      const fractions: number[] = [];
+      const resumed = await convertImage({
+        ...options,
+        onProgress: ({ fraction = 0 }) => fractions.push(fraction),
+      });
+      expect(fractions[0]).toBeGreaterThan(0.3);
+      expect(fractions.at(-1)).toBe(1);
       expect(resumed.resumedBytes).toBeGreaterThanOrEqual(64 * MEBIBYTE);
       expect(resumed.contentDigest).toBe(whole.contentDigest);
       // An image that was gone on with is no other than one that was written at once.
