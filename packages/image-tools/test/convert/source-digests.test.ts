@@ -8,6 +8,7 @@ import { serveLoopback } from "../support/loopback-server.ts";
 import { makeQcow2, noise, rawDisk } from "../support/made-images.ts";
 import { makeOva, makeTar } from "../support/made-ova.ts";
 import { serveRanges } from "../support/range-server.ts";
+import { runTool } from "../support/run-tool.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
 const MEBIBYTE = 1024 * 1024;
@@ -140,5 +141,18 @@ describe("a disk of an archive", () => {
     await expect(convertImage({ source, target, to: "raw" })).rejects.toThrow(/"disk.raw"/);
     await convertImage({ source, target, to: "raw", member: "disk.raw" });
     expect((await readFile(target)).equals(second)).toBe(true);
+  });
+
+  test("of tar archives of every age", { timeout: 60_000 }, async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, "disk.raw"), first);
+    const source = join(directory.path, "any.tar");
+    const target = join(directory.path, "target");
+    for (const format of ["v7", "ustar", "gnu", "oldgnu", "posix"]) {
+      await runTool("tar", `--format=${format}`, "-C", directory.path, "-cf", source, "disk.raw");
+      const converted = await convertImage({ source, target, to: "raw" });
+      expect(converted.source).toEqual({ format: "raw", wrappers: ["tar"] });
+      expect((await readFile(target)).equals(first)).toBe(true);
+    }
   });
 });
