@@ -52,11 +52,15 @@ describe("decoding what xz has written", () => {
     expect((await decode(await xz(text, ...args)))?.equals(text)).toBe(true);
   });
 
-  test("of no content, of one byte, and of what cannot be compressed", async () => {
-    for (const content of [Buffer.alloc(0), Buffer.from("x"), noise(3 * MIB)]) {
-      expect((await decode(await xz(content)))?.equals(content)).toBe(true);
-    }
-  });
+  test(
+    "of no content, of one byte, and of what cannot be compressed",
+    { timeout: 30_000 },
+    async () => {
+      for (const content of [Buffer.alloc(0), Buffer.from("x"), noise(3 * MIB)]) {
+        expect((await decode(await xz(content)))?.equals(content)).toBe(true);
+      }
+    },
+  );
 
   test("of several streams with padding between them", async () => {
     const parts = [
@@ -110,17 +114,21 @@ describe("damage", () => {
     }
   });
 
-  test("of data without any check ends in content or in a typed error", async () => {
-    const file = await xz(text.subarray(0, 60 * KIB), "-C", "none");
-    for (let at = 24; at < file.length - 40; at += 131) {
-      const damaged = Buffer.from(file);
-      damaged.fill(at % 256, at, at + 3);
-      const result = await unlessRefused(damaged);
-      expect(result === undefined || Buffer.isBuffer(result)).toBe(true);
-    }
-  });
+  test(
+    "of data without any check ends in content or in a typed error",
+    { timeout: 30_000 },
+    async () => {
+      const file = await xz(text.subarray(0, 60 * KIB), "-C", "none");
+      for (let at = 24; at < file.length - 40; at += 131) {
+        const damaged = Buffer.from(file);
+        damaged.fill(at % 256, at, at + 3);
+        const result = await unlessRefused(damaged);
+        expect(result === undefined || Buffer.isBuffer(result)).toBe(true);
+      }
+    },
+  );
 
-  test("a file that is cut at every 5 % is refused", async () => {
+  test("a file that is cut at every 5 % is refused", { timeout: 30_000 }, async () => {
     const file = await xz(text, "--block-size=50KiB");
     for (let percent = 0; percent < 100; percent += 5) {
       const cut = file.subarray(0, Math.floor((file.length * percent) / 100));

@@ -2,7 +2,7 @@ import { Worker } from "node:worker_threads";
 import { ImageError } from "../image-error.ts";
 import { unpackFailure } from "../worker/worker-messages.ts";
 import type { XzBlock } from "./xz-block.ts";
-import type { XzResponse } from "./xz-messages.ts";
+import type { XzRequest, XzResponse } from "./xz-messages.ts";
 
 /** The content of a block, of which a thread decodes some pieces ahead. */
 export interface XzBlockContent {
@@ -39,7 +39,7 @@ export class XzThread implements AsyncDisposable {
 
   /**
    * Starts to decode a block, with at most `maxAhead` pieces that were not taken. `onDone` is called
-   * when the thread is free for another one; that after a failure it never is.
+   * when the thread is free for another one, which it never is after a failure.
    */
   start(number: number, block: XzBlock, maxAhead: number, onDone: () => void): XzBlockContent {
     const current: CurrentBlock = {
@@ -51,8 +51,11 @@ export class XzThread implements AsyncDisposable {
       wake: () => {},
     };
     this.#current = current;
-    const ask = (): void => this.#worker.postMessage({ number, fd: this.#fd });
-    this.#worker.postMessage({ number, block, fd: this.#fd });
+    const ask = (more?: Pick<XzRequest, "block">): void => {
+      const request: XzRequest = { number, fd: this.#fd, ...more };
+      this.#worker.postMessage(request);
+    };
+    ask({ block });
     for (let asked = 1; asked < maxAhead; asked += 1) ask();
     return {
       take: async () => {

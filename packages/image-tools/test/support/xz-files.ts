@@ -1,16 +1,15 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { crc32 } from "node:zlib";
+import { runTool } from "./run-tool.ts";
+import { temporaryDirectory } from "./temporary-directory.ts";
 
 /** What `xz` makes of `content` with these arguments. */
 export async function xz(content: Uint8Array, ...args: readonly string[]): Promise<Buffer> {
-  const child = spawn("xz", ["-c", "-T1", ...args], { stdio: ["pipe", "pipe", "inherit"] });
-  const chunks: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  child.stdin.end(content);
-  const [status] = (await once(child, "close")) as [number | null];
-  if (status !== 0) throw new Error(`xz ${args.join(" ")} ended with status ${status}`);
-  return Buffer.concat(chunks);
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, "content");
+  await writeFile(path, content);
+  return await runTool("xz", "-c", "-T1", ...args, path);
 }
 
 /** Replaces the index of an xz file of one stream with another of the same length. */
@@ -26,7 +25,7 @@ export function withIndex(file: Buffer, records: readonly number[], count: numbe
 }
 
 /** An integer as the fields of an xz file have it. */
-export function integer(value: number): Buffer {
+function integer(value: number): Buffer {
   const bytes: number[] = [];
   let rest = value;
   while (rest >= 128) {
