@@ -76,6 +76,9 @@ export class ForwardArchive {
     for (;;) {
       const member = await this.#next();
       if (member === undefined) break;
+      if (this.#descriptorName === undefined && isDescriptorName(member.name)) {
+        throw notStreamable("an OVA whose descriptor comes behind its disks; give it as a file");
+      }
       const isOther = this.#descriptorName === undefined && this.#options.member === undefined;
       if (isOther) throw severalFiles([...this.#names]);
       await this.#pass(member);
