@@ -85,7 +85,8 @@ async function sourceOf(
   { reader }: CopyDiskInput,
   step: Extract<CopyStep, { readonly type: "piece" }>,
 ): Promise<CopySource> {
-  if (step.pieces !== undefined) return { kind: "pieces", pieces: step.pieces };
+  const { pieces: given, isOwned = false } = step;
+  if (given !== undefined) return { kind: "pieces", pieces: given, isOwned };
   if (reader === undefined) throw new TypeError("a step without bytes needs a reader");
   const { fd, sizeBytes } = reader;
   if (fd !== undefined) return { kind: "file", fd, sizeBytes };

@@ -34,7 +34,11 @@ export async function* forwardSteps(
       const bytes = await window.readUpTo(offset, length);
       if (bytes.length > 0) pieces.push({ offset, bytes });
     }
-    yield { ...step, pieces };
+    for (const segment of step.segments) {
+      if (segment.type === "data") window.release(segment.hostOffset, segment.length);
+      if (segment.type === "compressed") window.release(segment.hostOffset, segment.hostLength);
+    }
+    yield { ...step, pieces, isOwned: true };
   }
   const tail = await window.finish();
   requireSameFormat(head, tail, format);

@@ -24,6 +24,8 @@ export async function openForwardQcow2(
   const l1Bytes = header.l1Entries * 8;
   if (header.l1Offset + l1Bytes > WINDOW_BYTES) throw notStreamable(header.l1Offset);
   const l1 = await window.read(header.l1Offset, l1Bytes);
+  // Small compressed clusters are packed together with others that come much later on the disk.
+  window.keepUnread();
   const structure = new Qcow2Structure(header, l1, Number.POSITIVE_INFINITY);
   let failure: { readonly error: unknown } | undefined;
   const checked = checkInPassing(window, header, structure);
@@ -83,7 +85,9 @@ function withTable(window: WindowReader, start: number, table: Buffer): RandomAc
     read: async (offset, length) => {
       const isInside = offset >= start && offset + length <= start + table.length;
       if (isInside) return table.subarray(offset - start, offset - start + length);
-      return window.read(offset, length);
+      const bytes = await window.read(offset, length);
+      window.release(offset, length);
+      return bytes;
     },
     [Symbol.asyncDispose]: async () => {},
   };

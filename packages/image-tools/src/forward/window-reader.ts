@@ -1,9 +1,10 @@
 import { TAIL_SAMPLE_BYTES } from "../detect/detector.ts";
 import { ImageError } from "../image-error.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
+import { UnreadPages } from "./unread-pages.ts";
 
-/** How far behind the front of a stream its bytes can still be read. */
-export const WINDOW_BYTES: number = 64 * 1024 * 1024;
+/** How much of a stream is kept, to be read again or out of order. */
+export const WINDOW_BYTES: number = 48 * 1024 * 1024;
 
 /** Options of {@link WindowReader}. */
 export interface WindowReaderOptions {
@@ -32,7 +33,8 @@ interface Waiting {
 export class WindowReader implements RandomAccessReader {
   readonly #iterator: AsyncIterator<Uint8Array>;
   readonly #options: WindowReaderOptions;
-  readonly #windowBytes: number;
+  #windowBytes: number;
+  #unread: UnreadPages | undefined;
   readonly #chunks: Chunk[] = [];
   #waiting: Waiting[] = [];
   #position = 0;
@@ -54,6 +56,20 @@ export class WindowReader implements RandomAccessReader {
   async fill(): Promise<boolean> {
     while (!this.#ended && this.#position < this.#windowBytes) await this.#pullChunk();
     return this.#ended && (this.#chunks[0]?.offset ?? 0) === 0;
+  }
+
+  /**
+   * From now on, half of the window is for what was not released, however far it is behind. To be
+   * called before anything is forgotten.
+   */
+  keepUnread(): void {
+    this.#windowBytes /= 2;
+    this.#unread = new UnreadPages(this.#windowBytes);
+  }
+
+  /** Says that bytes were read for good. */
+  release(offset: number, length: number): void {
+    this.#unread?.release(offset, length);
   }
 
   /**
@@ -148,6 +164,7 @@ export class WindowReader implements RandomAccessReader {
     let count = 0;
     for (const { offset, bytes } of this.#chunks) {
       if (offset + bytes.length > keepFrom) break;
+      this.#unread?.save(offset, bytes);
       count += 1;
     }
     this.#chunks.splice(0, count);
@@ -155,11 +172,17 @@ export class WindowReader implements RandomAccessReader {
 
   #copy(offset: number, length: number): Buffer {
     if (length === 0) return Buffer.alloc(0);
-    if (offset < (this.#chunks[0]?.offset ?? this.#position)) throw notStreamable(offset);
     // Its own memory: what is passed to a thread is copied with all that is around it.
     const copied = Buffer.allocUnsafeSlow(length);
-    let at = this.#firstChunk(offset);
+    const first = this.#chunks[0]?.offset ?? this.#position;
     let done = 0;
+    while (done < length && offset + done < first) {
+      const end = Math.min(length, first - offset);
+      const count = this.#unread?.copy(offset + done, copied.subarray(done, end)) ?? 0;
+      if (count === 0) throw notStreamable(offset + done);
+      done += count;
+    }
+    let at = this.#firstChunk(offset + done);
     while (done < length) {
       const chunk = this.#chunks[at] as Chunk;
       const start = offset + done - chunk.offset;

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { ImageError } from "../image-error.ts";
 import type { CopyExecutor } from "./copy-executor.ts";
-import type { CopyResult } from "./copy-job.ts";
+import type { CopyJob, CopyResult } from "./copy-job.ts";
 import { JOBS_PER_THREAD, threadCount } from "./thread-count.ts";
 import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker-messages.ts";
 
@@ -50,7 +50,7 @@ export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor 
         nextId += 1;
         thread.waiting.set(nextId, { resolve, reject });
         const request: WorkerRequest = { id: nextId, job };
-        thread.worker.postMessage(request);
+        thread.worker.postMessage(request, ownedMemory(job));
       }),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(
@@ -61,6 +61,14 @@ export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor 
       );
     },
   };
+}
+
+/** What moves to the thread instead of being copied. */
+function ownedMemory({ source }: CopyJob): ArrayBuffer[] {
+  if (source.kind !== "pieces" || source.isOwned !== true) return [];
+  return source.pieces.flatMap(({ bytes: { buffer } }) =>
+    buffer instanceof ArrayBuffer ? [buffer] : [],
+  );
 }
 
 function startThread(heapMebibytes: number): Thread {

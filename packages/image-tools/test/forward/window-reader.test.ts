@@ -80,3 +80,24 @@ test("fills its window, and knows then whether that is all", async () => {
     code: "IMAGE_TOO_LARGE",
   });
 });
+
+test("keeps what nobody has read for good, within limits", async () => {
+  const page = 64 * KIBIBYTE;
+  const reader = open(4 * page);
+  reader.keepUnread();
+  await reader.read(0, 10);
+  // All of the second page but its last bytes, in parts and out of order, and all of the third.
+  reader.release(1.5 * page, page / 2 - 100);
+  reader.release(page, page / 2);
+  reader.release(2 * page, page);
+  await reader.read(4.9 * page, 1);
+  const unread = await reader.read(2 * page - 100, 100);
+  expect(unread.equals(content.subarray(2 * page - 100, 2 * page))).toBe(true);
+  expect((await reader.read(0, 10)).equals(content.subarray(0, 10))).toBe(true);
+  await expect(reader.read(2 * page, 10)).rejects.toMatchObject({ code: "IMAGE_NOT_STREAMABLE" });
+  // Over the limit, the oldest are forgotten first.
+  await reader.read(5.9 * page, 1);
+  await expect(reader.read(0, 10)).rejects.toMatchObject({ code: "IMAGE_NOT_STREAMABLE" });
+  reader.release(2 * page - 100, 100);
+  await expect(reader.read(page, 1)).rejects.toMatchObject({ code: "IMAGE_NOT_STREAMABLE" });
+});
