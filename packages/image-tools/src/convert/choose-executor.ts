@@ -1,33 +1,33 @@
+import { adaptiveExecutor } from "../worker/adaptive-executor.ts";
 import type { CopyExecutor } from "../worker/copy-executor.ts";
+import { JOBS_PER_THREAD, threadCount } from "../worker/thread-count.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 
 // Starting threads takes as long as converting this much.
 const INLINE_BYTES = 16 * 1024 * 1024;
 const SMALL_HEAP_MEBIBYTES = 32;
 
-/** Whether the pieces of a disk are only written, or also digested or compressed. */
-export type PieceWork = "write" | "compute";
-
 /**
- * The threads that were started early, or those that the source needs. There are none where it is
- * known to be small, or where it comes as a stream that is only to be written: that is decoded
- * elsewhere, and passing it on would cost more than it saves.
+ * What copies the pieces of a source. Those that must be decoded, digested or compressed are given to
+ * the threads that were started early or, with the first of them, are started now; there are none
+ * where the disk is known to be small.
  */
-export async function chooseExecutor(
+export function chooseExecutor(
   { allocatedBytes, reader }: ConversionSource,
-  work: PieceWork,
   threads: number | undefined,
   early: CopyExecutor | undefined,
-): Promise<CopyExecutor> {
-  const isSmall = allocatedBytes !== undefined && allocatedBytes <= INLINE_BYTES;
-  const isOnlyWritten = reader === undefined && work === "write";
-  if (threads === undefined && (isSmall || isOnlyWritten)) {
-    const { inlineExecutor } = await import("../worker/inline-executor.ts");
-    return inlineExecutor();
-  }
-  if (early !== undefined) return early;
-  const { createWorkerPool } = await import("../worker/worker-pool.ts");
-  // What is read ahead of a remote file needs memory too.
-  const heapMebibytes = reader?.fd === undefined ? SMALL_HEAP_MEBIBYTES : undefined;
-  return createWorkerPool({ threads, heapMebibytes });
+): CopyExecutor {
+  const start = async (): Promise<CopyExecutor> => {
+    if (early !== undefined) return early;
+    const isSmall = allocatedBytes !== undefined && allocatedBytes <= INLINE_BYTES;
+    if (isSmall && threads === undefined) {
+      const { inlineExecutor } = await import("../worker/inline-executor.ts");
+      return inlineExecutor();
+    }
+    const { createWorkerPool } = await import("../worker/worker-pool.ts");
+    // What is read ahead of a remote file needs memory too.
+    const heapMebibytes = reader?.fd === undefined ? SMALL_HEAP_MEBIBYTES : undefined;
+    return createWorkerPool({ threads, heapMebibytes });
+  };
+  return adaptiveExecutor({ concurrency: threadCount(threads) * JOBS_PER_THREAD, start });
 }

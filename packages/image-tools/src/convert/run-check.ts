@@ -26,8 +26,7 @@ export async function runCheck(
     threads: options.threads,
     signal,
   });
-  const work = digests.content === true ? "compute" : "write";
-  await using executor = await chooseExecutor(source, work, options.threads, early);
+  await using executor = chooseExecutor(source, options.threads, early);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
   const { virtualSizeBytes, warnings } = await copySource({

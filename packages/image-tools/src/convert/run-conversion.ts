@@ -74,8 +74,7 @@ async function convertTo(
   options: GuardedOptions,
 ): Promise<ConvertedImage> {
   const { signal, digests = {}, to, limits } = options;
-  const work = to === "raw" && digests.content !== true && !resumable ? "write" : "compute";
-  await using executor = await chooseExecutor(source, work, options.threads, options.early);
+  await using executor = chooseExecutor(source, options.threads, options.early);
   const sink = await createSink(target, options, limits, source.virtualSizeBytes);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;

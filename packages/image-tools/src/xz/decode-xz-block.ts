@@ -1,8 +1,9 @@
+import { ReusedMemory } from "../worker/reused-memory.ts";
 import { LzmaDecoder, type LzmaWindow } from "./lzma-decoder.ts";
 import type { XzBlock } from "./xz-block.ts";
 import { xzCheckBytes, xzChecker, type XzChecker } from "./xz-check.ts";
 import { xzCorrupt } from "./xz-error.ts";
-import { XzInput, type ReadXzFile } from "./xz-input.ts";
+import { XZ_INPUT_BYTES, XzInput, type ReadXzFile } from "./xz-input.ts";
 
 const OUTPUT_BYTES = 1024 * 1024;
 const MAX_CHUNK_BYTES = 2 * 1024 * 1024;
@@ -16,6 +17,13 @@ export function xzWindowBytes({ dictionaryBytes, contentBytes }: XzBlock): numbe
   return Math.min(dictionaryBytes + rest, contentBytes);
 }
 
+/** What decoding takes of memory, for one block after the other. */
+export class XzMemory {
+  readonly window: ReusedMemory = new ReusedMemory();
+  readonly input: Uint8Array = new Uint8Array(XZ_INPUT_BYTES);
+  readonly decoder: LzmaDecoder = new LzmaDecoder();
+}
+
 /**
  * Decodes a block and checks it, on this thread. Yields its content in pieces, each in memory of its
  * own; what it takes of the file is counted by `leftBytes` of the input.
@@ -26,17 +34,18 @@ export function xzWindowBytes({ dictionaryBytes, contentBytes }: XzBlock): numbe
 export function* decodeXzBlock(
   block: XzBlock,
   read: ReadXzFile,
+  memory: XzMemory = new XzMemory(),
 ): Generator<Uint8Array<ArrayBuffer>, void, void> {
-  const input = new XzInput(read, block.dataOffset, block.dataBytes);
+  const input = new XzInput(memory.input, read, block.dataOffset, block.dataBytes);
   const window: LzmaWindow = {
-    bytes: new Uint8Array(xzWindowBytes(block)),
+    bytes: memory.window.take(xzWindowBytes(block)),
     position: 0,
     first: 0,
     phase: 0,
     dictionaryBytes: block.dictionaryBytes,
   };
   const checker = xzChecker(block.check);
-  const chunks = new Lzma2Chunks(input, window);
+  const chunks = new Lzma2Chunks(input, window, memory.decoder);
   let left = block.contentBytes;
   let given = 0;
 
@@ -93,14 +102,15 @@ function slide(window: LzmaWindow): void {
 class Lzma2Chunks {
   readonly #input: XzInput;
   readonly #window: LzmaWindow;
-  readonly #decoder = new LzmaDecoder();
+  readonly #decoder: LzmaDecoder;
   #control = 0;
   #hasDictionary = false;
   #hasProperties = false;
 
-  constructor(input: XzInput, window: LzmaWindow) {
+  constructor(input: XzInput, window: LzmaWindow, decoder: LzmaDecoder) {
     this.#input = input;
     this.#window = window;
+    this.#decoder = decoder;
   }
 
   /** Length of what the next chunk holds, `undefined` at the end. */

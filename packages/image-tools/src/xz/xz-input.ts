@@ -6,16 +6,20 @@ const BUFFER_BYTES = 256 * 1024;
 /** Fills `target` with the bytes of the file from `offset`. */
 export type ReadXzFile = (target: Uint8Array, offset: number) => void;
 
+/** Memory for an {@link XzInput}. */
+export const XZ_INPUT_BYTES: number = BUFFER_BYTES + LZMA_SLACK_BYTES;
+
 /** The compressed data of a block, in a buffer that moves along. */
 export class XzInput {
-  readonly bytes: Uint8Array = new Uint8Array(BUFFER_BYTES + LZMA_SLACK_BYTES);
+  readonly bytes: Uint8Array;
   readonly #read: ReadXzFile;
   #offset: number;
   #left: number;
   #position = 0;
   #end = 0;
 
-  constructor(read: ReadXzFile, offset: number, length: number) {
+  constructor(memory: Uint8Array, read: ReadXzFile, offset: number, length: number) {
+    this.bytes = memory;
     this.#read = read;
     this.#offset = offset;
     this.#left = length;

@@ -13,5 +13,7 @@ export interface XzRequest {
 
 /** What a thread answers: a piece, the end of the block, or why there is neither. */
 export type XzResponse = { readonly number: number } & (
-  { readonly bytes: Uint8Array } | { readonly done: true } | { readonly failure: WorkerFailure }
+  | { readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly done: true }
+  | { readonly failure: WorkerFailure }
 );

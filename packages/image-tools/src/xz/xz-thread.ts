@@ -13,7 +13,7 @@ export interface XzBlockContent {
 interface CurrentBlock {
   readonly number: number;
   readonly onDone: () => void;
-  readonly pieces: Uint8Array[];
+  readonly pieces: Uint8Array<ArrayBuffer>[];
   isDone: boolean;
   failure: { readonly error: unknown } | undefined;
   /** Called when there is something to take. */

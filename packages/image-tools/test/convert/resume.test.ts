@@ -67,7 +67,8 @@ describe("resuming", () => {
         ...options,
         onProgress: ({ fraction = 0 }) => fractions.push(fraction),
       });
-      expect(fractions[0]).toBeGreaterThan(0.3);
+      // The first of the segments that may be there already has a fifth of the data.
+      expect(fractions[0]).toBeGreaterThan(0.2);
       expect(fractions.at(-1)).toBe(1);
       expect(resumed.resumedBytes).toBeGreaterThanOrEqual(64 * MEBIBYTE);
       expect(resumed.contentDigest).toBe(whole.contentDigest);
