@@ -1,4 +1,5 @@
 export { checkImage, type CheckedImage, type CheckImageOptions } from "./convert/check-image.ts";
+export type { ConversionInput } from "./convert/conversion-input.ts";
 export type { ConversionProgress } from "./convert/conversion-progress.ts";
 export {
   convertImage,
@@ -46,7 +47,13 @@ export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
 export type { OpenOciImageOptions } from "./oci/open-oci-image.ts";
 export type { OpenOciLayoutOptions } from "./oci/open-oci-layout.ts";
 export type { OciDisk } from "./oci/open-disk.ts";
-export type { OpenOvaOptions, Ova, OvaDisk } from "./ova/open-ova.ts";
+export type {
+  OpenOvaOptions,
+  Ova,
+  OvaDisk,
+  VerifiedOvaDisk,
+  VerifyOvaOptions,
+} from "./ova/open-ova.ts";
 export type {
   OvfController,
   OvfDescription,

@@ -93,8 +93,15 @@ async function sourceOf(
   const pieces = await Promise.all(
     hostSpans(step.segments, sizeBytes).map(async ({ offset, length }) => ({
       offset,
-      bytes: await reader.read(offset, length),
+      bytes: copyOf(await reader.read(offset, length)),
     })),
   );
-  return { kind: "pieces", pieces };
+  return { kind: "pieces", pieces, isOwned: true };
+}
+
+// A part of a larger piece of memory would be passed to a thread with all that is around it.
+function copyOf(bytes: Buffer): Buffer {
+  const copied = Buffer.allocUnsafeSlow(bytes.length);
+  copied.set(bytes);
+  return copied;
 }

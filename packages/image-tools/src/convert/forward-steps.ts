@@ -46,7 +46,7 @@ export async function* forwardSteps(
 }
 
 /** @throws ImageError `IMAGE_UNSAFE` when the end of a stream is that of another format. */
-export function requireSameFormat(head: Buffer, tail: Buffer, format: string): void {
+function requireSameFormat(head: Buffer, tail: Buffer, format: string): void {
   const detected = detectImage(head, tail);
   if (detected.kind === "image" && detected.format === format) return;
   throw new ImageError(

@@ -1,7 +1,7 @@
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 
 const MAX_KEPT_BYTES = 32 * 1024 * 1024;
-const MAX_GAP_BYTES = 4 * 1024 * 1024;
+const MAX_GAP_BYTES = 16 * 1024 * 1024;
 const STEP_BYTES = 1024 * 1024;
 
 interface Kept {
@@ -59,7 +59,8 @@ export class DigestInPassing {
   #note(offset: number, bytes: Buffer): void {
     if (offset + bytes.length <= this.#position) return;
     if (offset > this.#position) {
-      this.#keep({ offset, bytes });
+      // A copy, so that no larger piece of memory is kept along with it.
+      this.#keep({ offset, bytes: Buffer.from(bytes) });
       return;
     }
     this.#take({ offset, bytes });
@@ -77,13 +78,16 @@ export class DigestInPassing {
   }
 
   #keep(kept: Kept): void {
-    if (this.#keptBytes + kept.bytes.length > MAX_KEPT_BYTES) return;
     let at = this.#kept.length;
     while (at > 0 && (this.#kept[at - 1] as Kept).offset > kept.offset) at -= 1;
     this.#kept.splice(at, 0, kept);
     this.#keptBytes += kept.bytes.length;
+    // What is farthest away has the longest to wait.
+    while (this.#keptBytes > MAX_KEPT_BYTES) {
+      this.#keptBytes -= (this.#kept.pop() as Kept).bytes.length;
+    }
     // What nobody reads would hold up all that follows it.
-    const gap = (this.#kept[0] as Kept).offset - this.#position;
+    const gap = (this.#kept[0]?.offset ?? Number.POSITIVE_INFINITY) - this.#position;
     const isStuck = this.#keptBytes > MAX_KEPT_BYTES / 2 && gap <= MAX_GAP_BYTES;
     if (isStuck) this.#filling ??= this.#fillGap();
   }
