@@ -4,5 +4,6 @@ export default defineProject({
   ssr: {
     resolve: { conditions: ["@polyvisor/source", "module", "node", "development|production"] },
   },
-  test: { name: "image-tools", include: ["test/**/*.test.ts"] },
+  // Most tests take milliseconds, but a machine may be busy.
+  test: { name: "image-tools", include: ["test/**/*.test.ts"], testTimeout: 60_000 },
 });

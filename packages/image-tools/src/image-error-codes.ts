@@ -77,6 +77,11 @@ export const IMAGE_ERROR_CODES = {
     retryable: false,
     description: "The format is recognised, but cannot be read.",
   },
+  IMAGE_NOT_STREAMABLE: {
+    retryable: false,
+    description:
+      "The image comes as a stream, but is laid out so that it cannot be read from front to back.",
+  },
   IMAGE_FORMAT_MISMATCH: {
     retryable: false,
     description: "The image is not of the format that the caller expects.",

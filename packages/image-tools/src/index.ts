@@ -1,4 +1,5 @@
 export { checkImage, type CheckedImage, type CheckImageOptions } from "./convert/check-image.ts";
+export type { ConversionInput } from "./convert/conversion-input.ts";
 export type { ConversionProgress } from "./convert/conversion-progress.ts";
 export {
   convertImage,
@@ -38,13 +39,21 @@ export {
   openOva,
   openSource,
   openTar,
+  parseOvf,
+  walkTar,
 } from "./lazy-functions.ts";
 export { openQcow2, type OpenQcow2Options, type Qcow2Image } from "./qcow2/open-qcow2.ts";
 export type { Qcow2CheckReport } from "./qcow2/qcow2-check.ts";
 export type { OpenOciImageOptions } from "./oci/open-oci-image.ts";
 export type { OpenOciLayoutOptions } from "./oci/open-oci-layout.ts";
 export type { OciDisk } from "./oci/open-disk.ts";
-export type { OpenOvaOptions, Ova, OvaDisk } from "./ova/open-ova.ts";
+export type {
+  OpenOvaOptions,
+  Ova,
+  OvaDisk,
+  VerifiedOvaDisk,
+  VerifyOvaOptions,
+} from "./ova/open-ova.ts";
 export type {
   OvfController,
   OvfDescription,
@@ -56,7 +65,6 @@ export type {
   OvfOperatingSystem,
   OvfSystem,
 } from "./ovf/ovf-description.ts";
-export { parseOvf } from "./ovf/parse-ovf.ts";
 export { writeOvf, type WriteOvfOptions } from "./ovf/write-ovf.ts";
 export type { BootHints, ImageReport, UnsafeReason } from "./report/image-report.ts";
 export type { InspectImageOptions } from "./report/inspect-image.ts";
@@ -83,4 +91,4 @@ export type {
   UploadImageSource,
 } from "./store/image-store.ts";
 export type { TarArchive } from "./tar/open-tar.ts";
-export { walkTar, type TarMember } from "./tar/walk-tar.ts";
+export type { TarMember } from "./tar/walk-tar.ts";

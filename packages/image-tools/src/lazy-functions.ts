@@ -6,6 +6,7 @@ import type { openHttpSource as OpenHttpSource } from "./http/open-http-source.t
 import type { openOciImage as OpenOciImage } from "./oci/open-oci-image.ts";
 import type { openOciLayout as OpenOciLayout } from "./oci/open-oci-layout.ts";
 import type { openOva as OpenOva } from "./ova/open-ova.ts";
+import type { parseOvf as ParseOvf } from "./ovf/parse-ovf.ts";
 import type {
   inspectImage as InspectImage,
   inspectSource as InspectSource,
@@ -13,6 +14,7 @@ import type {
 import type { openArchiveDisk as OpenArchiveDisk } from "./source/open-archive-disk.ts";
 import type { openSource as OpenSource } from "./source/open-source.ts";
 import type { openTar as OpenTar } from "./tar/open-tar.ts";
+import type { walkTar as WalkTar } from "./tar/walk-tar.ts";
 
 /** Recognises, opens and checks a disk image of any format. @see disk/open-disk-image.ts */
 export const openDiskImage: typeof OpenDiskImage = async (...input) =>
@@ -57,3 +59,13 @@ export const openSource: typeof OpenSource = async (...input) =>
 /** Finds the members of a tar archive, to be read in place. @see tar/open-tar.ts */
 export const openTar: typeof OpenTar = async (...input) =>
   (await import("./tar/open-tar.ts")).openTar(...input);
+
+/** Goes through the members of a tar archive in order. @see tar/walk-tar.ts */
+export const walkTar: typeof WalkTar = async function* (...input) {
+  const tar = await import("./tar/walk-tar.ts");
+  yield* tar.walkTar(...input);
+};
+
+/** Reads the OVF descriptor of a virtual machine. @see ovf/parse-ovf.ts */
+export const parseOvf: typeof ParseOvf = async (...input) =>
+  (await import("./ovf/parse-ovf.ts")).parseOvf(...input);

@@ -9,7 +9,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BoundedReader } from "../src/report/bounded-reader.ts";
 import { inspectDisk } from "../src/report/inspect-disk.ts";
-import { xzContentSize } from "../src/report/xz-size.ts";
+import { xzContentSize } from "../src/xz/xz-streams.ts";
 import {
   createIso9660,
   fromStream,

@@ -105,6 +105,25 @@ test.each(["gz", "xz"] as const)("%s: an error of the source passes unchanged", 
   await expect(collectBytes(streamDecoder(wrapper).decode(failing()))).rejects.toBe(failure);
 });
 
+test.each([
+  ["gz", "IMAGE_CORRUPT"],
+  ["xz", "IMAGE_CORRUPT"],
+  ["zst", "IMAGE_TOO_LARGE"],
+] as const)("%s: damage is named although there is more to come", async (wrapper, code) => {
+  const long = noise(2_000_000);
+  const damaged =
+    wrapper === "zst"
+      ? // A frame that wants a window of 2 GiB.
+        Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 0x04, 0, 2])
+      : Buffer.concat([wrapped[wrapper].subarray(0, 30), Buffer.alloc(10, 0x55)]);
+  async function* source(): AsyncGenerator<Uint8Array> {
+    yield damaged;
+    for (let at = 0; at < long.length; at += 10_000) yield long.subarray(at, at + 10_000);
+  }
+  const decoding = collectBytes(streamDecoder(wrapper).decode(source()));
+  await expect(decoding).rejects.toMatchObject({ name: "ImageError", code });
+});
+
 test.each(["gz", "xz"] as const)("%s: ending early ends the source", async (wrapper) => {
   let ended = false;
   async function* endless(): AsyncGenerator<Uint8Array> {

@@ -30,6 +30,7 @@ const STATUS_OF_CODE: Readonly<Record<ImageErrorCode, number>> = {
   IMAGE_FORBIDDEN_ADDRESS: unsafe,
   IMAGE_CHECKSUM_MISMATCH: corrupt,
   IMAGE_UNRECOGNISED: unsafe,
+  IMAGE_NOT_STREAMABLE: inputOutput,
   IMAGE_FORMAT_MISMATCH: unsafe,
   IMAGE_CORRUPT: corrupt,
   IMAGE_TRUNCATED: corrupt,

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import type { Checksums } from "../http/checksum.ts";
 
 /** How the command is used. */
 export const USAGE = `Usage: polyvisor-image info SRC [--json]
@@ -12,7 +13,10 @@ ISO 9660, also inside gz, xz, zst or bz2. It is recognised by its content.
   --compress METHOD  compress a qcow2 image
   --resume           go on with an interrupted conversion of the same image, and keep what is done
                      when this one is interrupted
-  --digest           print the digest of the source and that of the disk's content
+  --member NAME      which disk of an archive is meant, such as an OVA with several
+  --digest           print the SHA-256 of the source and the digest of the disk's content
+  --checksum SUM     refuse a source with another digest, as in sha512:HEX; may be repeated for
+                     md5, sha1, sha256 and sha512
   --ca FILE          trust the certificate authorities in a PEM file as well
   --json             print one JSON object
   --help             print this
@@ -25,15 +29,20 @@ Exit status: 0 well, 2 usage, 3 refused as unsafe, 4 corrupt or truncated, 5 ove
 export type CommandLine =
   | { readonly action: "help" }
   | (CommonOptions & { readonly action: "info" })
-  | (CommonOptions & { readonly action: "check"; readonly digest: boolean })
-  | (CommonOptions & {
+  | (CheckOptions & { readonly action: "check" })
+  | (CheckOptions & {
       readonly action: "convert";
       readonly target: string;
       readonly to: "raw" | "qcow2" | "vmdk";
       readonly compress: "deflate" | "zstd" | undefined;
       readonly resume: boolean;
-      readonly digest: boolean;
     });
+
+interface CheckOptions extends CommonOptions {
+  readonly member: string | undefined;
+  readonly digest: boolean;
+  readonly checksum: Checksums;
+}
 
 interface CommonOptions {
   readonly source: string;
@@ -62,16 +71,12 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   const common: CommonOptions = { source, json: values.json, caFile: values.ca };
   if (action !== "convert") {
     if (target !== undefined) throw new UsageError(`${action} takes only one SRC`);
-    for (const option of ["to", "compress", "resume"] as const) {
-      if (values[option] !== undefined && values[option] !== false) {
-        throw new UsageError(`${action} has no option --${option}`);
-      }
-    }
+    refuseOptions(action, values, ["to", "compress", "resume"]);
     if (action === "info") {
-      if (values.digest) throw new UsageError("info has no option --digest");
+      refuseOptions(action, values, ["member", "digest", "checksum"]);
       return { ...common, action };
     }
-    return { ...common, action, digest: values.digest };
+    return { ...common, ...checking(values), action };
   }
   if (target === undefined || target === "") throw new UsageError("convert needs SRC and DST");
   if (rest.length > 0) throw new UsageError(`unexpected argument "${rest[0]}"`);
@@ -81,8 +86,37 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   if (compress !== undefined && to !== "qcow2") {
     throw new UsageError("only --to qcow2 has a choice of compression");
   }
-  const { resume, digest } = values;
-  return { ...common, action, target, to, compress, resume, digest };
+  const { resume } = values;
+  return { ...common, ...checking(values), action, target, to, compress, resume };
+}
+
+function refuseOptions(
+  action: string,
+  values: Parsed["values"],
+  options: readonly (keyof Parsed["values"])[],
+): void {
+  for (const option of options) {
+    if (values[option] !== undefined && values[option] !== false) {
+      throw new UsageError(`${action} has no option --${option}`);
+    }
+  }
+}
+
+function checking({
+  member,
+  digest,
+  checksum = [],
+}: Parsed["values"]): Omit<CheckOptions, keyof CommonOptions> {
+  const sums = checksum.map((text) => {
+    const [, name, hex] = /^(\w+):([0-9a-f]+)$/i.exec(text) ?? [];
+    if (name === undefined || hex === undefined) {
+      throw new UsageError(
+        `--checksum is an algorithm and digits, as in sha256:HEX, not "${text}"`,
+      );
+    }
+    return [name.toLowerCase(), hex] as const;
+  });
+  return { member, digest, checksum: Object.fromEntries(sums) };
 }
 
 function readArguments(args: readonly string[]): ReturnType<typeof parse> {
@@ -98,6 +132,8 @@ interface Parsed {
     readonly to: string | undefined;
     readonly compress: string | undefined;
     readonly ca: string | undefined;
+    readonly member: string | undefined;
+    readonly checksum: readonly string[] | undefined;
     readonly resume: boolean;
     readonly digest: boolean;
     readonly json: boolean;
@@ -114,14 +150,19 @@ function parse(args: readonly string[]): Parsed {
       to: { type: "string" },
       compress: { type: "string" },
       ca: { type: "string" },
+      member: { type: "string" },
+      checksum: { type: "string", multiple: true },
       resume: { type: "boolean", default: false },
       digest: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false, short: "h" },
     },
   });
-  const { to, compress, ca, resume, digest, json, help } = values;
-  return { values: { to, compress, ca, resume, digest, json, help }, positionals };
+  const { to, compress, ca, member, checksum, resume, digest, json, help } = values;
+  return {
+    values: { to, compress, ca, member, checksum, resume, digest, json, help },
+    positionals,
+  };
 }
 
 function oneOf<Value extends string>(

@@ -9,6 +9,6 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
 process.exitCode = await runCommand(process.argv.slice(2), {
   print: (text) => process.stdout.write(text),
   say: (text) => process.stderr.write(text),
-  isTerminal: process.stderr.isTTY,
+  terminal: process.stderr.isTTY ? process.stderr : undefined,
   signal: interruption.signal,
 });

@@ -1,19 +1,20 @@
 import { readFile } from "node:fs/promises";
+import type { WriteStream } from "node:tty";
+import type { Checksums } from "../http/checksum.ts";
 import { ImageError, isImageError } from "../image-error.ts";
-import type { ConversionProgress } from "../convert/conversion-progress.ts";
 import { EXIT_STATUS, statusOfError } from "./exit-status.ts";
 import { formatBytes } from "./format-quantity.ts";
 import { parseCommandLine, USAGE, UsageError, type CommandLine } from "./parse-command-line.ts";
-import { progressLine } from "./progress-line.ts";
+import type { ProgressBar } from "./progress-bar.ts";
 
 /** What {@link runCommand} talks to. */
 export interface CommandIo {
   /** Takes the result. */
   readonly print: (text: string) => void;
-  /** Takes messages and progress. */
+  /** Takes messages. */
   readonly say: (text: string) => void;
-  /** Whether messages go to a terminal, where a line can be written over. */
-  readonly isTerminal: boolean;
+  /** Where progress is shown, if a person looks on. */
+  readonly terminal: WriteStream | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -22,8 +23,6 @@ interface Outcome {
   readonly json: Readonly<Record<string, unknown>>;
   readonly text: string;
 }
-
-const CLEAR_LINE = "\r\u001b[K";
 
 /**
  * Runs `polyvisor-image` with `args`, which are those behind the name of the program. Returns its
@@ -52,7 +51,6 @@ function reportFailure(error: unknown, wantsJson: boolean, io: CommandIo): numbe
     const { code, message } = failure;
     io.print(`${JSON.stringify({ error: { code, message } })}\n`);
   } else {
-    if (io.isTerminal) io.say(CLEAR_LINE);
     io.say(`polyvisor-image: ${failure.message}\n`);
     if (error instanceof UsageError) io.say(USAGE);
   }
@@ -87,19 +85,20 @@ async function run(
     const { describeImage } = await import("./describe-image.ts");
     return describeImage(source, { caBundle, signal });
   }
-  const digests = { source: command.digest, content: command.digest };
-  const onProgress = progressReporter(io, command.json);
+  const { checksum, member } = command;
+  const algorithms = command.digest ? (["sha256"] as const) : [];
+  const digests = { source: algorithms, content: command.digest };
+  const common = { source, member, digests, checksum, caBundle, signal };
+  using bar = command.json ? undefined : await showProgress(io.terminal);
+  const onProgress = bar?.report;
   if (command.action === "check") {
     const { checkImage } = await import("../convert/check-image.ts");
-    const checked = await checkImage({ source, digests, caBundle, signal, onProgress });
-    onProgress.end();
+    const checked = await checkImage({ ...common, onProgress });
     return success(checked, `${command.source}: no errors\n`);
   }
   const { convertImage } = await import("../convert/convert-image.ts");
   const { target, to, compress, resume } = command;
-  const options = { source, target, to, compress, resume, digests, caBundle, signal, onProgress };
-  const converted = await convertImage(options);
-  onProgress.end();
+  const converted = await convertImage({ ...common, target, to, compress, resume, onProgress });
   const size = formatBytes(converted.storedBytes);
   return success(converted, `${target}: ${to}, ${size}\n`, {
     storedSize: converted.storedBytes,
@@ -111,7 +110,7 @@ interface Successful {
   readonly source: {
     readonly format: string;
     readonly wrappers: readonly string[];
-    readonly sha256?: string;
+    readonly digests?: Checksums;
   };
   readonly virtualSizeBytes: number;
   readonly dataBytes: number;
@@ -124,34 +123,30 @@ function success(
   text: string,
   more: Readonly<Record<string, unknown>> = {},
 ): Outcome {
-  const { format, wrappers, sha256 } = source;
+  const { format, wrappers, digests } = source;
   const json = {
     format,
     wrappers,
     virtualSize: virtualSizeBytes,
     dataSize: dataBytes,
     ...more,
-    ...(sha256 === undefined ? {} : { sourceSha256: sha256 }),
+    ...(digests === undefined ? {} : { sourceDigests: digests }),
     ...(contentDigest === undefined ? {} : { contentDigest }),
     warnings,
   };
   const lines = [
     text,
-    ...(sha256 === undefined ? [] : [`sha256 of the source: ${sha256}\n`]),
+    ...Object.entries(digests ?? {}).map(([name, digest]) => `${name} of the source: ${digest}\n`),
     ...(contentDigest === undefined ? [] : [`content: ${contentDigest}\n`]),
     ...warnings.map((warning) => `warning: ${warning}\n`),
   ];
   return { status: EXIT_STATUS.well, json, text: lines.join("") };
 }
 
-type ProgressReporter = ((progress: ConversionProgress) => void) & { readonly end: () => void };
-
-function progressReporter(io: CommandIo, json: boolean): ProgressReporter {
-  if (json || !io.isTerminal) return Object.assign(() => {}, { end: () => {} });
-  const report = (progress: ConversionProgress): void => {
-    io.say(CLEAR_LINE + progressLine(progress));
-  };
-  return Object.assign(report, { end: () => io.say(CLEAR_LINE) });
+async function showProgress(terminal: WriteStream | undefined): Promise<ProgressBar | undefined> {
+  if (terminal === undefined) return undefined;
+  const { openProgressBar } = await import("./progress-bar.ts");
+  return openProgressBar(terminal);
 }
 
 async function readAuthorities(path: string): Promise<string> {

@@ -4,7 +4,9 @@ import type { ConvertedImage, ConvertImageOptions } from "./convert-image.ts";
 export type CheckImageOptions = Pick<
   ConvertImageOptions,
   | "source"
+  | "member"
   | "digests"
+  | "checksum"
   | "expectedFormat"
   | "limits"
   | "caBundle"
@@ -18,12 +20,13 @@ export type CheckedImage = Omit<ConvertedImage, "storedBytes" | "resumedBytes">;
 
 /**
  * Checks a disk image as converting it would: its whole structure, and that every compressed block
- * can be decoded. Nothing is written, except that a container in a wrapper is kept in the system's
- * temporary directory meanwhile.
+ * can be decoded. Nothing is written.
  *
  * @throws ImageError as `convertImage` does.
  */
 export async function checkImage(options: CheckImageOptions): Promise<CheckedImage> {
+  const { startThreadsEarly } = await import("./start-threads-early.ts");
+  await using early = await startThreadsEarly(options);
   const { runCheck } = await import("./run-check.ts");
-  return runCheck(options);
+  return await runCheck(options, early);
 }

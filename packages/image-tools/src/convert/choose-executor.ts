@@ -1,61 +1,33 @@
-import { open, stat } from "node:fs/promises";
-import type { DiskImage } from "../disk/disk-image.ts";
-import { inlineExecutor, type CopyExecutor } from "../worker/copy-executor.ts";
-import { createWorkerPool } from "../worker/worker-pool.ts";
+import { adaptiveExecutor } from "../worker/adaptive-executor.ts";
+import type { CopyExecutor } from "../worker/copy-executor.ts";
+import { JOBS_PER_THREAD, threadCount } from "../worker/thread-count.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 
 // Starting threads takes as long as converting this much.
 const INLINE_BYTES = 16 * 1024 * 1024;
 const SMALL_HEAP_MEBIBYTES = 32;
-// "QFI\xfb" and "KDMV": containers that are read at random.
-const CONTAINER_MAGIC = new Set([0x514649fb, 0x4b444d56]);
-
-/** Whether the pieces of a disk are only written, or also digested or compressed. */
-export type PieceWork = "write" | "compute";
 
 /**
- * Starts threads already while a large container is being opened, which needs them whatever is found
- * in it.
- */
-export async function startThreadsEarly(
-  source: string | URL | DiskImage,
-  threads: number | undefined,
-): Promise<CopyExecutor | undefined> {
-  if (typeof source === "object" && !(source instanceof URL)) return undefined;
-  return (await isLargeContainer(source)) ? createWorkerPool({ threads }) : undefined;
-}
-
-async function isLargeContainer(path: string | URL): Promise<boolean> {
-  try {
-    const status = await stat(path);
-    if (!status.isFile() || status.size <= INLINE_BYTES) return false;
-    await using file = await open(path, "r");
-    const head = Buffer.alloc(4);
-    await file.read(head, 0, 4, 0);
-    return CONTAINER_MAGIC.has(head.readUInt32BE(0));
-  } catch {
-    // Opening the source says better what is wrong, if anything is.
-    return false;
-  }
-}
-
-/**
- * The threads that were started early, or those that the source needs. There are none where it is
- * known to be small, or where it comes as a stream that is only to be written: that is decoded
- * elsewhere, and passing it on would cost more than it saves.
+ * What copies the pieces of a source. Those that must be decoded, digested or compressed are given to
+ * the threads that were started early or, with the first of them, are started now; there are none
+ * where the disk is known to be small.
  */
 export function chooseExecutor(
   { allocatedBytes, reader }: ConversionSource,
-  work: PieceWork,
   threads: number | undefined,
   early: CopyExecutor | undefined,
 ): CopyExecutor {
-  if (early !== undefined) return early;
-  const isSmall = allocatedBytes !== undefined && allocatedBytes <= INLINE_BYTES;
-  const isOnlyWritten = reader === undefined && work === "write";
-  const isInline = threads === undefined && (isSmall || isOnlyWritten);
-  if (isInline) return inlineExecutor();
-  // What is read ahead of a remote file needs memory too.
-  const heapMebibytes = reader?.fd === undefined ? SMALL_HEAP_MEBIBYTES : undefined;
-  return createWorkerPool({ threads, heapMebibytes });
+  const start = async (): Promise<CopyExecutor> => {
+    if (early !== undefined) return early;
+    const isSmall = allocatedBytes !== undefined && allocatedBytes <= INLINE_BYTES;
+    if (isSmall && threads === undefined) {
+      const { inlineExecutor } = await import("../worker/inline-executor.ts");
+      return inlineExecutor();
+    }
+    const { createWorkerPool } = await import("../worker/worker-pool.ts");
+    // What is read ahead of a remote file needs memory too.
+    const heapMebibytes = reader?.fd === undefined ? SMALL_HEAP_MEBIBYTES : undefined;
+    return createWorkerPool({ threads, heapMebibytes });
+  };
+  return adaptiveExecutor({ concurrency: threadCount(threads) * JOBS_PER_THREAD, start });
 }

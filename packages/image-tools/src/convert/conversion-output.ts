@@ -1,10 +1,9 @@
 import { stat } from "node:fs/promises";
 import { ImageError } from "../image-error.ts";
-import { openBlockDeviceTarget } from "../write/block-device-target.ts";
 import { createFileTarget } from "../write/file-target.ts";
 import type { ImageTarget } from "../write/image-target.ts";
 import type { ConversionSource } from "./conversion-source.ts";
-import { openResumableTarget, type ResumableTarget } from "./resumable-target.ts";
+import type { ResumableTarget } from "./resumable-target.ts";
 
 /** Where a conversion goes to. */
 export interface ConversionOutput extends AsyncDisposable {
@@ -19,6 +18,7 @@ export interface ConversionOutput extends AsyncDisposable {
 export interface OpenOutputOptions {
   readonly target: string;
   readonly to: "raw" | "qcow2" | "vmdk";
+  readonly compress?: "deflate" | "zstd" | undefined;
   readonly resume?: boolean | undefined;
 }
 
@@ -41,8 +41,11 @@ export async function openOutput(
       `"${path}" is neither a file nor a block device`,
     );
   }
-  if (options.resume === true && isFile && options.to === "raw" && source.identity !== undefined) {
-    const resumable = await openResumableTarget(path, source.identity);
+  const { to, compress = "none" } = options;
+  const canResume = isFile && to !== "vmdk" && source.identity !== undefined;
+  if (options.resume === true && canResume) {
+    const { openResumableTarget } = await import("./resumable-target.ts");
+    const resumable = await openResumableTarget(path, `${source.identity} ${to} ${compress}`);
     const { target } = resumable;
     const dispose = (): PromiseLike<void> => resumable[Symbol.asyncDispose]();
     return { target, resumable, warning: undefined, [Symbol.asyncDispose]: dispose };
@@ -63,18 +66,19 @@ async function openDevice(
   to: string,
   sizeBytes: number | undefined,
 ): Promise<ImageTarget> {
-  if (to !== "raw" || sizeBytes === undefined) {
+  if (to !== "raw") {
     throw new ImageError(
       "IMAGE_UNSUPPORTED",
-      "a block device takes a raw disk whose size is known beforehand",
+      "a block device takes a raw disk, and no image of one",
     );
   }
+  const { openBlockDeviceTarget } = await import("../write/block-device-target.ts");
   return openBlockDeviceTarget(path, sizeBytes);
 }
 
 function whyNotResumable({ to }: OpenOutputOptions, isFile: boolean): string {
-  if (to !== "raw" || !isFile) {
-    return "an interrupted conversion will start over: only a raw file can be gone on with";
+  if (to === "vmdk" || !isFile) {
+    return "an interrupted conversion will start over: only a raw or qcow2 file can be gone on with";
   }
   return "an interrupted conversion will start over: nothing tells versions of the source apart";
 }

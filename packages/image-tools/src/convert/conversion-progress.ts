@@ -35,6 +35,7 @@ export class ConversionMeter {
   #bytesIn = 0;
   #bytesOut = 0;
   #fraction: number | undefined;
+  #skippedFraction = 0;
 
   constructor({ report, now = () => performance.now() }: ConversionMeterOptions) {
     this.#report = report;
@@ -60,6 +61,12 @@ export class ConversionMeter {
     if (this.#now() - this.#lastReport >= REPORT_INTERVAL_MS) this.#emit();
   }
 
+  /** Notes what part of the work an earlier run has done. */
+  skip(fraction: number): void {
+    this.#skippedFraction = Math.min(1, fraction);
+    this.#fraction = this.#skippedFraction;
+  }
+
   /** Goes on to the next phase, and reports it. */
   enter(phase: ConversionProgress["phase"]): void {
     this.#phase = phase;
@@ -76,6 +83,7 @@ export class ConversionMeter {
     const milliseconds = time - first.time;
     const fraction = this.#fraction;
     const elapsedSeconds = (time - this.#started) / 1000;
+    const doneHere = (fraction ?? 0) - this.#skippedFraction;
     this.#report({
       phase: this.#phase,
       bytesIn: this.#bytesIn,
@@ -83,9 +91,9 @@ export class ConversionMeter {
       bytesPerSecond:
         milliseconds > 0 ? Math.round(((this.#bytesIn - first.bytesIn) * 1000) / milliseconds) : 0,
       ...(fraction === undefined ? {} : { fraction }),
-      ...(fraction === undefined || fraction === 0
+      ...(fraction === undefined || doneHere <= 0
         ? {}
-        : { secondsLeft: Math.round(elapsedSeconds * (1 / fraction - 1) * 10) / 10 }),
+        : { secondsLeft: Math.round((elapsedSeconds * (1 - fraction) * 10) / doneHere) / 10 }),
     });
   }
 }

@@ -1,9 +1,10 @@
+import type { Checksums } from "../http/checksum.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import type { CopyStep, PlanCopyOptions } from "./plan-copy.ts";
 
 /** An opened source of a conversion. */
 export interface ConversionSource extends AsyncDisposable {
-  /** Format of the image, such as `qcow2`. */
+  /** Format of the image, such as `qcow2`; that of a stream is known for sure only after all steps. */
   readonly format: string;
   /** What was around the image, from the outside: `ova`, `oci`, `tar`, `gz`, `xz`, `zst`, `bz2`. */
   readonly wrappers: readonly string[];
@@ -21,8 +22,12 @@ export interface ConversionSource extends AsyncDisposable {
   readonly streamFraction: () => number | undefined;
   /** Bytes read of a stream; steps that are read at random count their own. */
   readonly streamBytes: () => number;
-  /** SHA-256 of the source as it is, where it was asked for; complete after all steps. */
-  readonly sha256: () => Promise<string | undefined>;
+  /**
+   * The digests of the source as it is that were asked for; complete after all steps.
+   *
+   * @throws ImageError `IMAGE_CHECKSUM_MISMATCH`.
+   */
+  readonly digests: () => Promise<Checksums | undefined>;
   /** Verifies what reading the disk does not, such as the manifest of an OVA. */
   readonly verify: () => Promise<void>;
   /** The disk. Can be called once. */

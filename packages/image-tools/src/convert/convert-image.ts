@@ -1,12 +1,14 @@
 import type { DiskFormat } from "../disk/disk-format.ts";
-import type { DiskImage } from "../disk/disk-image.ts";
+import type { ChecksumAlgorithm, Checksums } from "../http/checksum.ts";
 import type { ImageLimits } from "../image-limits.ts";
+import type { ConversionInput } from "./conversion-input.ts";
 import type { ConversionProgress } from "./conversion-progress.ts";
 
 /** What {@link convertImage} is asked for. */
 export interface ConvertImageOptions {
-  /** A path, an http, https or file URL, or an opened image, which stays open. */
-  readonly source: string | URL | DiskImage;
+  readonly source: ConversionInput;
+  /** Which disk of an archive is meant: the name of its member. Default: the only one. */
+  readonly member?: string | undefined;
   /** Path of a file, which is replaced at once when all is well, or of a block device. */
   readonly target: string;
   /** Format to write; `vmdk` is streamOptimized. */
@@ -16,16 +18,18 @@ export interface ConvertImageOptions {
   /** Digests to be taken in the same pass. */
   readonly digests?:
     | {
-        /** SHA-256 of the source as it is, with whatever is around the image. */
-        readonly source?: boolean | undefined;
+        /** Of the source as it is, with whatever is around the image. */
+        readonly source?: readonly ChecksumAlgorithm[] | undefined;
         /** The content of the disk, the same in any format; see {@link ConvertedImage}. */
         readonly content?: boolean | undefined;
       }
     | undefined;
+  /** Expected digests of the source as it is; they are verified before anything is published. */
+  readonly checksum?: Checksums | undefined;
   /** Refuses a source of any other format. Default: any. */
   readonly expectedFormat?: DiskFormat | undefined;
   /**
-   * Keeps what is done of a raw file when the conversion is interrupted, with a journal of verified
+   * Keeps what is done of a raw or qcow2 file when the conversion is interrupted, with a journal of verified
    * segments beside the target, and goes on there in a later call for the same source. What cannot
    * be gone on with starts over, with a warning. Default: false.
    */
@@ -48,8 +52,8 @@ export interface ConvertedImage {
   readonly source: {
     readonly format: string;
     readonly wrappers: readonly string[];
-    /** Present when it was asked for. */
-    readonly sha256?: string;
+    /** Present when some were asked for, or verified. */
+    readonly digests?: Checksums;
   };
   readonly virtualSizeBytes: number;
   /** Size of the written file, holes included. */
@@ -74,10 +78,14 @@ export interface ConvertedImage {
  * but for what `resume` keeps of one that may pass.
  *
  * @throws ImageError as opening and reading the source do; `IMAGE_UNSAFE` when the disk itself
- * begins like an image and would deceive its next reader; `IMAGE_TOO_LARGE` over a limit or when a
+ * begins like an image and would deceive its next reader; `IMAGE_CHECKSUM_MISMATCH`;
+ * `IMAGE_NOT_STREAMABLE` for an image that comes as a stream in an order that cannot be followed;
+ * `IMAGE_TOO_LARGE` over a limit or when a
  * block device is too small; `IMAGE_SOURCE_STALLED` without progress; `IMAGE_IO`; `IMAGE_INVALID_ARGUMENT`.
  */
 export async function convertImage(options: ConvertImageOptions): Promise<ConvertedImage> {
+  const { startThreadsEarly } = await import("./start-threads-early.ts");
+  await using early = await startThreadsEarly(options);
   const { runConversion } = await import("./run-conversion.ts");
-  return runConversion(options);
+  return await runConversion(options, early);
 }

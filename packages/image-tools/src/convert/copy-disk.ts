@@ -85,15 +85,23 @@ async function sourceOf(
   { reader }: CopyDiskInput,
   step: Extract<CopyStep, { readonly type: "piece" }>,
 ): Promise<CopySource> {
-  if (step.pieces !== undefined) return { kind: "pieces", pieces: step.pieces };
+  const { pieces: given, isOwned = false } = step;
+  if (given !== undefined) return { kind: "pieces", pieces: given, isOwned };
   if (reader === undefined) throw new TypeError("a step without bytes needs a reader");
   const { fd, sizeBytes } = reader;
   if (fd !== undefined) return { kind: "file", fd, sizeBytes };
   const pieces = await Promise.all(
     hostSpans(step.segments, sizeBytes).map(async ({ offset, length }) => ({
       offset,
-      bytes: await reader.read(offset, length),
+      bytes: copyOf(await reader.read(offset, length)),
     })),
   );
-  return { kind: "pieces", pieces };
+  return { kind: "pieces", pieces, isOwned: true };
+}
+
+// A part of a larger piece of memory would be passed to a thread with all that is around it.
+function copyOf(bytes: Buffer): Buffer {
+  const copied = Buffer.allocUnsafeSlow(bytes.length);
+  copied.set(bytes);
+  return copied;
 }

@@ -36,10 +36,23 @@ export async function copySource(input: CopySourceInput): Promise<CopiedSource> 
   let allocatedDone = 0;
   let overlongBlocks = 0;
   let streamBytes = 0;
+  const start = input.start ?? 0;
+
+  async function* counted(steps: AsyncIterable<CopyStep>): AsyncGenerator<CopyStep, void, void> {
+    for await (const step of steps) {
+      if (step.start + step.length <= start) {
+        allocatedDone += allocatedIn(step);
+        const fraction = fractionOf(source, allocatedDone);
+        if (fraction !== undefined) meter.skip(fraction);
+      }
+      yield step;
+    }
+  }
+
   const virtualSizeBytes = await copyDisk({
     ...input,
-    start: input.start ?? 0,
-    steps: source.steps({ writeHoles: input.writeHoles }),
+    start,
+    steps: counted(source.steps({ writeHoles: input.writeHoles })),
     reader: source.reader,
     onStep: async (step, result) => {
       allocatedDone += allocatedIn(step);

@@ -15,6 +15,8 @@ export type CopyStep =
       readonly segments: readonly DiskSegment[];
       /** What of the image's file is needed, where it has been read already. */
       readonly pieces?: readonly FilePiece[];
+      /** Whether nobody else has the memory of these. */
+      readonly isOwned?: boolean;
     };
 
 /** Options of {@link planCopy}. */

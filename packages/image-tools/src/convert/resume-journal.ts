@@ -1,18 +1,26 @@
 import { open, rm, type FileHandle } from "node:fs/promises";
 import { ImageError } from "../image-error.ts";
+import type { SegmentMark } from "../write/disk-sink.ts";
 
-const VERSION = 1;
-const ROOT_LINE = /^[0-9a-f]{64}$/;
+const VERSION = 2;
+const SEGMENT_LINE = /^([0-9a-f]{64}) (\d{1,15}) (\d{1,15})$/;
 const MAX_JOURNAL_BYTES = 64 * 1024 * 1024;
+
+/** A segment of the disk that was stored. */
+export interface StoredSegment {
+  /** Root over its content. */
+  readonly root: Buffer;
+  readonly mark: SegmentMark;
+}
 
 /** What of a disk is on stable storage already, kept in a file of its own. */
 export interface ResumeJournal extends AsyncDisposable {
-  /** Roots of the segments that an earlier run recorded, from the beginning of the disk. */
-  readonly roots: readonly Buffer[];
+  /** The segments that an earlier run recorded, from the beginning of the disk. */
+  readonly segments: readonly StoredSegment[];
   /** Forgets all but the first `count` segments. */
   keep(count: number): Promise<void>;
   /** Records more segments, which must be on stable storage. */
-  append(roots: readonly Buffer[]): Promise<void>;
+  append(segments: readonly StoredSegment[]): Promise<void>;
   /** Removes the file. */
   remove(): Promise<void>;
 }
@@ -28,20 +36,20 @@ export async function openResumeJournal(path: string, identity: string): Promise
     throw new ImageError("IMAGE_IO", `cannot open "${path}"`, { cause });
   });
   try {
-    const roots = await readRoots(file, path, identity);
+    const segments = await readSegments(file, path, identity);
     const rewrite = async (count: number): Promise<void> => {
       const header = JSON.stringify({ version: VERSION, identity, process: process.pid });
-      const lines = roots.slice(0, count).map((root) => root.toString("hex"));
+      const lines = segments.slice(0, count).map(toLine);
       await file.truncate(0);
       await file.write([header, ...lines, ""].join("\n"));
       await file.sync();
     };
-    await rewrite(roots.length);
+    await rewrite(segments.length);
     return {
-      roots,
+      segments,
       keep: rewrite,
       append: async (more) => {
-        await file.write(more.map((root) => `${root.toString("hex")}\n`).join(""));
+        await file.write(more.map((segment) => `${toLine(segment)}\n`).join(""));
         await file.sync();
       },
       remove: () => rm(path, { force: true }),
@@ -53,11 +61,15 @@ export async function openResumeJournal(path: string, identity: string): Promise
   }
 }
 
-async function readRoots(
+function toLine({ root, mark }: StoredSegment): string {
+  return `${root.toString("hex")} ${mark.end} ${mark.table}`;
+}
+
+async function readSegments(
   file: FileHandle,
   path: string,
   identity: string,
-): Promise<readonly Buffer[]> {
+): Promise<readonly StoredSegment[]> {
   const { size } = await file.stat();
   if (size > MAX_JOURNAL_BYTES) return [];
   const bytes = Buffer.alloc(size);
@@ -70,12 +82,16 @@ async function readRoots(
     throw new ImageError("IMAGE_CONFLICT", `process ${header.process} is at work with "${path}"`);
   }
   if (header.identity !== identity) return [];
-  const roots: Buffer[] = [];
+  const segments: StoredSegment[] = [];
   for (const line of lines.slice(1)) {
-    if (!ROOT_LINE.test(line)) break;
-    roots.push(Buffer.from(line, "hex"));
+    const [, root, end, table] = SEGMENT_LINE.exec(line) ?? [];
+    if (root === undefined) break;
+    segments.push({
+      root: Buffer.from(root, "hex"),
+      mark: { end: Number(end), table: Number(table) },
+    });
   }
-  return roots;
+  return segments;
 }
 
 interface JournalHeader {

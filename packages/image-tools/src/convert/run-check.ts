@@ -1,28 +1,32 @@
-import { tmpdir } from "node:os";
 import { ContentDigest } from "../digest/content-digest.ts";
+import { createSourceDigest } from "../digest/create-source-digest.ts";
 import { resolveImageLimits } from "../image-limits.ts";
+import type { CopyExecutor } from "../worker/copy-executor.ts";
 import type { DiskSink } from "../write/disk-sink.ts";
-import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
+import { chooseExecutor } from "./choose-executor.ts";
 import { ConversionMeter } from "./conversion-progress.ts";
 import type { CheckedImage, CheckImageOptions } from "./check-image.ts";
 import { copySource } from "./copy-source.ts";
 import { openConversionSource } from "./open-conversion-source.ts";
 
 /** Does what `checkImage` is asked for. */
-export async function runCheck(options: CheckImageOptions): Promise<CheckedImage> {
+export async function runCheck(
+  options: CheckImageOptions,
+  early: CopyExecutor | undefined,
+): Promise<CheckedImage> {
   const { signal, digests = {} } = options;
   signal?.throwIfAborted();
-  await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits: resolveImageLimits(options.limits),
     expectedFormat: options.expectedFormat,
-    scratchDirectory: tmpdir(),
     caBundle: options.caBundle,
-    sha256: digests.source === true,
+    identity: false,
+    digest: await createSourceDigest(options),
+    member: options.member,
+    threads: options.threads,
     signal,
   });
-  const work = digests.content === true ? "compute" : "write";
-  await using executor = chooseExecutor(source, work, options.threads, early);
+  await using executor = chooseExecutor(source, options.threads, early);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
   const { virtualSizeBytes, warnings } = await copySource({
@@ -35,12 +39,12 @@ export async function runCheck(options: CheckImageOptions): Promise<CheckedImage
     signal,
   });
   await source.verify();
-  const sha256 = await source.sha256();
+  const sourceDigests = await source.digests();
   return {
     source: {
       format: source.format,
       wrappers: source.wrappers,
-      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(sourceDigests === undefined ? {} : { digests: sourceDigests }),
     },
     virtualSizeBytes,
     dataBytes: meter.bytesOut,

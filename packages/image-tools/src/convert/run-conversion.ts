@@ -1,15 +1,14 @@
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { ContentDigest } from "../digest/content-digest.ts";
 import { SEGMENT_BYTES } from "../digest/segment-roots.ts";
+import { createSourceDigest } from "../digest/create-source-digest.ts";
 import { ImageError, isImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import type { CopyExecutor } from "../worker/copy-executor.ts";
-import type { DiskSink } from "../write/disk-sink.ts";
+import type { DiskSink, ResumableSink } from "../write/disk-sink.ts";
 import type { ImageTarget } from "../write/image-target.ts";
-import { Qcow2Sink } from "../write/qcow2-sink.ts";
 import { rawSink } from "../write/raw-sink.ts";
-import { VmdkSink } from "../write/vmdk-sink.ts";
-import { chooseExecutor, startThreadsEarly } from "./choose-executor.ts";
+import { chooseExecutor } from "./choose-executor.ts";
 import { ConversionMeter } from "./conversion-progress.ts";
 import type { ConversionSource } from "./conversion-source.ts";
 import { copySource } from "./copy-source.ts";
@@ -23,8 +22,11 @@ import type { ConvertedImage, ConvertImageOptions } from "./convert-image.ts";
 const DEFAULT_MAX_IDLE_MS = 300_000;
 
 /** Does what `convertImage` is asked for. */
-export async function runConversion(options: ConvertImageOptions): Promise<ConvertedImage> {
-  const { digests = {}, to } = options;
+export async function runConversion(
+  options: ConvertImageOptions,
+  early: CopyExecutor | undefined,
+): Promise<ConvertedImage> {
+  const { to } = options;
   if (options.compress !== undefined && to !== "qcow2") {
     throw new ImageError("IMAGE_INVALID_ARGUMENT", `a ${to} image has no choice of compression`);
   }
@@ -32,14 +34,14 @@ export async function runConversion(options: ConvertImageOptions): Promise<Conve
   using guard = guardIdle(options.maxIdleMs ?? DEFAULT_MAX_IDLE_MS, options.signal);
   const { signal } = guard;
   const limits = resolveImageLimits(options.limits);
-  const scratchDirectory = dirname(options.target);
-  await using early = await startThreadsEarly(options.source, options.threads);
   await using source = await openConversionSource(options.source, {
     limits,
     expectedFormat: options.expectedFormat,
-    scratchDirectory,
     caBundle: options.caBundle,
-    sha256: digests.source === true,
+    identity: options.resume === true,
+    digest: await createSourceDigest(options),
+    member: options.member,
+    threads: options.threads,
     signal,
   });
   const output = await openOutput(options, source);
@@ -72,12 +74,12 @@ async function convertTo(
   options: GuardedOptions,
 ): Promise<ConvertedImage> {
   const { signal, digests = {}, to, limits } = options;
-  const work = to === "raw" && digests.content !== true && !resumable ? "write" : "compute";
-  await using executor = chooseExecutor(source, work, options.threads, options.early);
-  const sink = createSink(target, options, limits);
+  await using executor = chooseExecutor(source, options.threads, options.early);
+  const sink = await createSink(target, options, limits, source.virtualSizeBytes);
   const meter = new ConversionMeter({ report: options.onProgress });
   const digest = digests.content === true ? new ContentDigest() : undefined;
-  const checkpoints = await resumable?.verify(executor, signal);
+  const checkpoints =
+    "checkpoint" in sink ? await resumable?.resume(sink, executor, signal) : undefined;
   const copied = await copySource({
     source,
     sink,
@@ -101,7 +103,7 @@ async function convertTo(
     signal,
   });
   await source.verify();
-  const sha256 = await source.sha256();
+  const sourceDigests = await source.digests();
   signal.throwIfAborted();
   await target.commit();
   await resumable?.complete();
@@ -109,7 +111,7 @@ async function convertTo(
     source: {
       format: source.format,
       wrappers: source.wrappers,
-      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(sourceDigests === undefined ? {} : { digests: sourceDigests }),
     },
     virtualSizeBytes,
     storedBytes,
@@ -120,17 +122,22 @@ async function convertTo(
   };
 }
 
-function createSink(
+async function createSink(
   target: ImageTarget,
   { to, compress, target: path }: ConvertImageOptions,
   { maxStoredBytes }: Required<ImageLimits>,
-): DiskSink {
+  sizeBytes: number | undefined,
+): Promise<DiskSink | ResumableSink> {
   switch (to) {
     case "raw":
       return rawSink(target);
-    case "qcow2":
-      return new Qcow2Sink(target, { compress, maxBytes: maxStoredBytes });
-    case "vmdk":
+    case "qcow2": {
+      const { Qcow2Sink } = await import("../write/qcow2-sink.ts");
+      return new Qcow2Sink(target, { sizeBytes, compress, maxBytes: maxStoredBytes });
+    }
+    case "vmdk": {
+      const { VmdkSink } = await import("../write/vmdk-sink.ts");
       return new VmdkSink(target, { maxBytes: maxStoredBytes, fileName: basename(path) });
+    }
   }
 }

@@ -13,12 +13,20 @@ export async function* pipeThrough(
   const last = transforms.at(-1) as Duplex;
   let sourceFailure: { readonly error: unknown } | undefined;
 
+  // Not `yield*`: the error of a transform is thrown into it as well.
   async function* watched(): AsyncGenerator<Uint8Array, void, void> {
+    const iterator = source[Symbol.asyncIterator]();
     try {
-      yield* source;
-    } catch (error) {
-      sourceFailure = { error };
-      throw error;
+      for (;;) {
+        const step = await iterator.next().catch((error: unknown) => {
+          sourceFailure = { error };
+          throw error;
+        });
+        if (step.done === true) return;
+        yield step.value;
+      }
+    } finally {
+      await iterator.return?.();
     }
   }
 

@@ -1,18 +1,21 @@
 import type { ImageWrapper } from "../detect/detector.ts";
-import { bzip2Decoder } from "./bzip2-decoder.ts";
-import { gzipDecoder } from "./gzip-decoder.ts";
 import type { StreamDecoder } from "./stream-decoder.ts";
-import { xzDecoder } from "./xz-decoder.ts";
-import { zstdDecoder } from "./zstd-decoder.ts";
 
-const DECODERS: Readonly<Record<ImageWrapper, StreamDecoder>> = {
-  gz: gzipDecoder,
-  xz: xzDecoder,
-  zst: zstdDecoder,
-  bz2: bzip2Decoder,
+// Loaded when needed: a program meets one or two of them.
+const DECODERS: Readonly<Record<ImageWrapper, () => Promise<StreamDecoder>>> = {
+  gz: async () => (await import("./gzip-decoder.ts")).gzipDecoder,
+  xz: async () => (await import("./xz-decoder.ts")).xzDecoder,
+  zst: async () => (await import("./zstd-decoder.ts")).zstdDecoder,
+  bz2: async () => (await import("./bzip2-decoder.ts")).bzip2Decoder,
 };
 
 /** The decoder for a wrapper that detection named. */
 export function streamDecoder(wrapper: ImageWrapper): StreamDecoder {
-  return DECODERS[wrapper];
+  return {
+    wrapper,
+    async *decode(source) {
+      const decoder = await DECODERS[wrapper]();
+      yield* decoder.decode(source);
+    },
+  };
 }

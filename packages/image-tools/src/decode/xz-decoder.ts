@@ -1,10 +1,10 @@
 import { PassThrough, type Duplex } from "node:stream";
 import type { LzmaOptions } from "lzma-native";
 import { ImageError } from "../image-error.ts";
+import { XZ_MEMORY_LIMIT_BYTES, xzTooLarge } from "../xz/xz-error.ts";
 import { pipeThrough } from "./pipe-through.ts";
 import type { StreamDecoder } from "./stream-decoder.ts";
 
-const MEMORY_LIMIT_BYTES = 256 * 1024 * 1024;
 const OUTPUT_CHUNK_BYTES = 256 * 1024;
 // The decoder gives out all that one input chunk holds at once, up to 7000 times its size.
 const INPUT_CHUNK_BYTES = 8 * 1024;
@@ -31,7 +31,7 @@ async function createDecoder(): Promise<Duplex> {
     );
   });
   const options = {
-    memlimit: MEMORY_LIMIT_BYTES,
+    memlimit: XZ_MEMORY_LIMIT_BYTES,
     flags: TELL_UNSUPPORTED_CHECK,
     writableHighWaterMark: INPUT_CHUNK_BYTES,
   };
@@ -63,11 +63,7 @@ async function* toInputChunks(
 function translateError(cause: unknown): ImageError {
   switch ((cause as Error).name) {
     case "LZMA_MEMLIMIT_ERROR":
-      return new ImageError(
-        "IMAGE_TOO_LARGE",
-        `the xz file needs more than ${MEMORY_LIMIT_BYTES} bytes of memory to decode`,
-        { cause },
-      );
+      return xzTooLarge(cause);
     case "LZMA_BUF_ERROR":
       return new ImageError(
         "IMAGE_TRUNCATED",

@@ -22,19 +22,23 @@ const weakSignature =
 const TAR_HEADER_BYTES = 512;
 const TAR_CHECKSUM_OFFSET = 148;
 const TAR_CHECKSUM_BYTES = 8;
+const TAR_CHECKSUM = /^ *[0-7]{2,7}[ \0]+$/;
 
 /** @see POSIX.1-2024, pax, "ustar Interchange Format" */
 const tar: Detector = ({ head }) => {
-  if (!hasBytesAt(head, 257, "ustar") || head.length < TAR_HEADER_BYTES) return undefined;
+  if (head.length < TAR_HEADER_BYTES) return undefined;
+  // Archives older than the standard have no mark.
+  const isMarked = hasBytesAt(head, 257, "ustar");
+  const stored = head.toString("latin1", TAR_CHECKSUM_OFFSET, TAR_CHECKSUM_OFFSET + 8);
+  if (!isMarked && !TAR_CHECKSUM.test(stored)) return undefined;
   let sum = TAR_CHECKSUM_BYTES * 0x20;
   for (let index = 0; index < TAR_HEADER_BYTES; index += 1) {
     const isChecksum =
       index >= TAR_CHECKSUM_OFFSET && index < TAR_CHECKSUM_OFFSET + TAR_CHECKSUM_BYTES;
     if (!isChecksum) sum += head[index] as number;
   }
-  const stored = head.toString("latin1", TAR_CHECKSUM_OFFSET, TAR_CHECKSUM_OFFSET + 8);
-  const isValid = Number.parseInt(stored.trim(), 8) === sum;
-  return { format: "tar", strength: isValid ? "strong" : "weak" };
+  if (Number.parseInt(stored.trim(), 8) === sum) return { format: "tar", strength: "strong" };
+  return isMarked ? { format: "tar", strength: "weak" } : undefined;
 };
 
 /** Detectors of compressed files and archives. */

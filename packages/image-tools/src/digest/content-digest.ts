@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import { nodeCrypto } from "../lazy-builtins.ts";
 
 /** Size of the clusters whose digests are the leaves of the tree. */
 export const CONTENT_CLUSTER_BYTES: number = 64 * 1024;
@@ -16,10 +16,10 @@ const zeroCluster = Buffer.alloc(CONTENT_CLUSTER_BYTES);
 function contentLeaf(cluster: Uint8Array): Buffer {
   const { length } = cluster;
   if (zeroCluster.compare(cluster, 0, length, 0, length) === 0) return ZERO_HASH;
-  if (length === CONTENT_CLUSTER_BYTES) return hash("sha256", cluster, "buffer");
+  if (length === CONTENT_CLUSTER_BYTES) return nodeCrypto().hash("sha256", cluster, "buffer");
   const whole = Buffer.alloc(CONTENT_CLUSTER_BYTES);
   whole.set(cluster);
-  return hash("sha256", whole, "buffer");
+  return nodeCrypto().hash("sha256", whole, "buffer");
 }
 
 /** The leaves, one behind the other, of bytes that begin at a multiple of the cluster size. */
@@ -97,7 +97,7 @@ export class ContentDigest {
     while (2 ** node.level < clusters) node = raise(node);
     const size = Buffer.alloc(8);
     size.writeBigUInt64BE(BigInt(sizeBytes));
-    return `merkle-sha256-64k:${hash("sha256", Buffer.concat([size, node.hash]), "hex")}`;
+    return `merkle-sha256-64k:${nodeCrypto().hash("sha256", Buffer.concat([size, node.hash]), "hex")}`;
   }
 }
 
@@ -123,5 +123,5 @@ function raise(node: Subtree): Subtree {
 
 function joinNodes(left: Buffer, right: Buffer): Buffer {
   if (left.equals(ZERO_HASH) && right.equals(ZERO_HASH)) return ZERO_HASH;
-  return hash("sha256", Buffer.concat([left, right]), "buffer");
+  return nodeCrypto().hash("sha256", Buffer.concat([left, right]), "buffer");
 }

@@ -1,4 +1,5 @@
 import type { FormatErrors } from "./disk-opener.ts";
+import { SharedUses } from "./shared-uses.ts";
 
 const FIRST_CAPACITY = 1024;
 const MAX_CLAIMS = 16 * 1024 * 1024;
@@ -62,17 +63,20 @@ export class ExtentClaims {
 
   /**
    * @throws ImageError `IMAGE_UNSAFE` when the disk would contain a piece of the file twice,
-   * `IMAGE_CORRUPT` when a structure overlaps anything else.
+   * `IMAGE_TOO_LARGE` many pieces, `IMAGE_CORRUPT` when a structure overlaps anything else.
    */
   refuseOverlaps(): void {
     const tables = this.#tables.sorted();
     const blocks = this.#blocks.sorted();
-    const blockOverlap = findOverlap(blocks, this.#blocks.length);
-    if (blockOverlap !== undefined) {
-      throw this.#errors.unsafe(`it uses the data at unit ${blockOverlap} more than once`);
+    const shared = new SharedUses(this.#errors);
+    for (const start of overlapping(blocks, this.#blocks.length)) {
+      shared.note(`the data at unit ${start}`);
     }
+    for (const start of overlapping(tables, this.#tables.length)) {
+      shared.note(`the table at unit ${start}`);
+    }
+    shared.refuse();
     const isCorrupt =
-      findOverlap(tables, this.#tables.length) !== undefined ||
       overlaps(tables, this.#tables.length, blocks, this.#blocks.length) ||
       this.#fixed.some(
         ({ start, end }) =>
@@ -83,12 +87,11 @@ export class ExtentClaims {
   }
 }
 
-function findOverlap(starts: Uint32Array, length: number): number | undefined {
+function* overlapping(starts: Uint32Array, length: number): Generator<number> {
   for (let index = 1; index < starts.length; index += 1) {
     const previous = starts[index - 1] as number;
-    if ((starts[index] as number) - previous < length) return previous;
+    if ((starts[index] as number) - previous < length) yield previous;
   }
-  return undefined;
 }
 
 function overlaps(

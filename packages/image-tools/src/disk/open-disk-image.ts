@@ -3,12 +3,10 @@ import { HEAD_SAMPLE_BYTES, TAIL_SAMPLE_BYTES, type ImageSample } from "../detec
 import { ImageError } from "../image-error.ts";
 import { DEFAULT_MAX_VIRTUAL_SIZE_BYTES } from "../image-limits.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
-import { discClaimedSize } from "../iso9660/disc-claimed-size.ts";
 import type { DiskFormat } from "./disk-format.ts";
 import type { DiskImage } from "./disk-image.ts";
 import type { DiskOpener, DiskOpenerOptions, ResolveExtent } from "./disk-opener.ts";
-import { rawClaimedSize } from "./raw-claimed-size.ts";
-import { rawDiskImage } from "./raw-disk-image.ts";
+import type { ClaimedSize } from "./raw-claimed-size.ts";
 
 const DEFAULT_MAX_TABLE_BYTES = 32 * 1024 * 1024;
 
@@ -68,13 +66,27 @@ export async function openDiskImage(
   if (format === "raw" || format === "iso") {
     requireSize(reader.sizeBytes, resolved.maxVirtualSizeBytes);
     const claimedSize =
-      format === "iso" ? await discClaimedSize(reader, sample.head) : rawClaimedSize(sample.head);
+      format === "iso" ? await discSize(reader, sample.head) : await rawSize(sample.head);
+    const { rawDiskImage } = await import("./raw-disk-image.ts");
     return rawDiskImage(reader, { format, warnings, claimedSize });
   }
   const open = await OPENERS[format]();
   const image = await open(reader, resolved);
   if (!resolved.lazy) await refuseNested(image, signal);
   return image;
+}
+
+async function rawSize(head: Buffer): Promise<ClaimedSize | undefined> {
+  const { rawClaimedSize } = await import("./raw-claimed-size.ts");
+  return rawClaimedSize(head);
+}
+
+async function discSize(
+  reader: RandomAccessReader,
+  head: Buffer,
+): Promise<ClaimedSize | undefined> {
+  const { discClaimedSize } = await import("../iso9660/disc-claimed-size.ts");
+  return discClaimedSize(reader, head);
 }
 
 // Loaded when needed: most programs meet one or two formats.

@@ -1,5 +1,5 @@
-import { crc32 } from "node:zlib";
 import { hasBytesAt } from "../detect/detector.ts";
+import { nodeZlib } from "../lazy-builtins.ts";
 
 /** A size that a disk must have at least, by what is written on it. */
 export interface ClaimedSize {
@@ -65,7 +65,7 @@ const gpt =
     if (header.length < headerBytes) return undefined;
     const checksum = header.readUInt32LE(16);
     header.writeUInt32LE(0, 16);
-    if (crc32(header) !== checksum) return undefined;
+    if (nodeZlib().crc32(header) !== checksum) return undefined;
     return { bytes: (readUInt64LE(header, 32) + 1) * sectorBytes, by: "GUID partition table" };
   };
 

@@ -12,7 +12,7 @@ export interface SegmentExtentsInput {
   readonly reader: RandomAccessReader;
   readonly segments: AsyncIterable<Iterable<DiskSegment>>;
   /** Decodes the bytes that belong to `segment` and returns exactly its `length`. */
-  readonly decode: (compressed: Buffer, segment: CompressedSegment) => Promise<Buffer>;
+  readonly decode: (compressed: Buffer, segment: CompressedSegment) => Buffer;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -113,12 +113,10 @@ async function readBatch(
     batch.type === "compressed" ? Math.min(batch.hostEnd, reader.sizeBytes) : batch.hostEnd;
   const bytes = await reader.read(batch.hostStart, hostEnd - batch.hostStart);
   if (batch.type === "data") return [{ type: "data", bytes }];
-  return Promise.all(
-    batch.segments.map(async (segment): Promise<SparseExtent> => {
-      if (segment.type !== "compressed") throw new TypeError("only compressed blocks are listed");
-      const start = segment.hostOffset - batch.hostStart;
-      const compressed = bytes.subarray(start, start + segment.hostLength);
-      return { type: "data", bytes: await decode(compressed, segment) };
-    }),
-  );
+  return batch.segments.map((segment) => {
+    if (segment.type !== "compressed") throw new TypeError("only compressed blocks are listed");
+    const start = segment.hostOffset - batch.hostStart;
+    const compressed = bytes.subarray(start, start + segment.hostLength);
+    return { type: "data", bytes: decode(compressed, segment) };
+  });
 }

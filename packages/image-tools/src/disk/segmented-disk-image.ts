@@ -1,7 +1,7 @@
 import { ImageError } from "../image-error.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import type { SparseExtent } from "../sparse/sparse-stream.ts";
-import { decodeBlock } from "./block-decoder.ts";
+import { decodeBlock } from "./decode-block.ts";
 import { ByteCache } from "./byte-cache.ts";
 import type { DiskFormat } from "./disk-format.ts";
 import type { DiskImage, DiskImageCallOptions } from "./disk-image.ts";
@@ -48,24 +48,11 @@ export function segmentedDiskImage(disk: SegmentedDisk): SegmentedDiskImage {
   const warnings = [...disk.warnings];
   const blocks = new ByteCache(BLOCK_CACHE_BYTES);
 
-  async function decode(compressed: Buffer, segment: CompressedSegment): Promise<Buffer> {
-    const block = await decodeBlock(segment.codec, compressed, segment.blockBytes).catch(
-      (cause: unknown) => {
-        throw new ImageError(
-          "IMAGE_CORRUPT",
-          `the ${format} image is corrupt: a compressed block cannot be decoded`,
-          { cause },
-        );
-      },
-    );
-    if (block.bytes.length < segment.length) {
-      throw new ImageError(
-        "IMAGE_CORRUPT",
-        `the ${format} image is corrupt: a compressed block is too short`,
-      );
-    }
-    if (block.isOversize) warnOnce("a compressed block holds more than fits; the rest was ignored");
-    return block.bytes.subarray(0, segment.length);
+  function decode(compressed: Buffer, segment: CompressedSegment): Buffer {
+    const block = Buffer.allocUnsafeSlow(segment.length);
+    const { overlong } = decodeBlock(segment, compressed, block);
+    if (overlong) warnOnce("a compressed block holds more than fits; the rest was ignored");
+    return block;
   }
 
   function warnOnce(warning: string): void {

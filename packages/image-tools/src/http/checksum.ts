@@ -1,5 +1,6 @@
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { ImageError } from "../image-error.ts";
+import { nodeCrypto } from "../lazy-builtins.ts";
 
 /** Algorithms that a source's checksum may use. */
 export type ChecksumAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
@@ -51,7 +52,7 @@ export function normaliseChecksums(checksums: Checksums): Checksums {
 export function checksumVerifier(checksums: Checksums): ChecksumVerifier {
   const hashes: (readonly [algorithm: string, expected: string, hash: Hash])[] = Object.entries(
     checksums,
-  ).map(([algorithm, expected]) => [algorithm, expected, createHash(algorithm)]);
+  ).map(([algorithm, expected]) => [algorithm, expected, nodeCrypto().createHash(algorithm)]);
   return {
     update: (bytes) => {
       for (const [, , hash] of hashes) hash.update(bytes);

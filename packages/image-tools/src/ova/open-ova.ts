@@ -1,3 +1,4 @@
+import { DigestInPassing } from "../digest/digest-in-passing.ts";
 import { checksumVerifier, type Checksums } from "../http/checksum.ts";
 import { ImageError } from "../image-error.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
@@ -10,7 +11,7 @@ import type { ImageSource } from "../source/open-source.ts";
 import { readInOrder } from "../source/sub-reader.ts";
 import { parseManifest } from "./ova-manifest.ts";
 import { findOvaParts } from "./ova-parts.ts";
-import { openOvaFile } from "./ova-file.ts";
+import { openOvaFile, ovaFileMembers } from "./ova-file.ts";
 
 const MAX_DESCRIPTOR_BYTES = 1024 * 1024;
 
@@ -36,7 +37,15 @@ export interface Ova extends AsyncDisposable {
    * @throws ImageError `IMAGE_CHECKSUM_MISMATCH`; `IMAGE_CORRUPT` when the manifest names a member
    * that is missing.
    */
-  verify(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  verify(options?: VerifyOvaOptions): Promise<void>;
+}
+
+/** Options of {@link Ova.verify}. */
+export interface VerifyOvaOptions {
+  /** Members that are verified elsewhere. */
+  readonly except?: readonly string[] | undefined;
+  /** Ends verifying with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A disk of a package. */
@@ -45,6 +54,8 @@ export interface OvaDisk {
   readonly id: string;
   /** The member, or the beginning of the names of its chunks. */
   readonly fileName: string;
+  /** All of its members. */
+  readonly members: readonly string[];
   readonly capacityBytes?: number;
   /**
    * Opens the image of the disk as it was before it was packed: for reading at random, or in order
@@ -53,6 +64,19 @@ export interface OvaDisk {
    * @throws ImageError `IMAGE_UNSUPPORTED` for a compression other than gzip.
    */
   open(): ImageSource;
+  /** As {@link open}, and takes the digests of the members while they are read. */
+  openVerified(): VerifiedOvaDisk;
+}
+
+/** A disk whose members are verified in passing. */
+export interface VerifiedOvaDisk {
+  readonly source: ImageSource;
+  /**
+   * Reads what of the members was not read, and compares their digests with the manifest.
+   *
+   * @throws ImageError `IMAGE_CHECKSUM_MISMATCH`.
+   */
+  verify(options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
 }
 
 /**
@@ -90,12 +114,31 @@ export async function openOva(
   for (const { id, fileId, capacityBytes } of description.disks) {
     const file = description.files.find((candidate) => candidate.id === fileId);
     if (file === undefined) continue;
-    const opened = openOvaFile(tar, file, limits);
+    const members = ovaFileMembers(tar, file);
     disks.push({
       id,
       fileName: file.href,
+      members,
       ...(capacityBytes === undefined ? {} : { capacityBytes }),
-      open: opened,
+      open: () =>
+        openOvaFile(
+          members.map((name) => tar.open(name)),
+          file,
+          limits,
+        ),
+      openVerified: () => {
+        const passing = members.map((name) => digestMember(tar, name, checksums.get(name) ?? {}));
+        return {
+          source: openOvaFile(
+            passing.map(({ reader }) => reader),
+            file,
+            limits,
+          ),
+          verify: async (verifyOptions = {}) => {
+            for (const { verify } of passing) await verify(verifyOptions.signal);
+          },
+        };
+      },
     });
   }
   return {
@@ -104,10 +147,30 @@ export async function openOva(
     disks,
     verify: async (verifyOptions = {}) => {
       for (const [name, expected] of checksums) {
+        if (verifyOptions.except?.includes(name) === true) continue;
         await verifyMember(tar, name, expected, verifyOptions.signal);
       }
     },
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  };
+}
+
+interface DigestedMember {
+  readonly reader: RandomAccessReader;
+  readonly verify: (signal: AbortSignal | undefined) => Promise<void>;
+}
+
+function digestMember(tar: TarArchive, name: string, expected: Checksums): DigestedMember {
+  const verifier = checksumVerifier(expected);
+  const passing = new DigestInPassing(tar.open(name), (bytes) => verifier.update(bytes));
+  const isListed = Object.keys(expected).length > 0;
+  return {
+    reader: isListed ? passing.reader : tar.open(name),
+    verify: async (signal) => {
+      if (!isListed) return;
+      await passing.finish(signal);
+      verifier.verify(`"${name}"`);
+    },
   };
 }
 

@@ -59,7 +59,7 @@ export async function openQcow2Disk(
     reader,
     blockBytes: header.clusterSize,
     warnings: header.warnings,
-    segments: createSegments(reader, header),
+    segments: qcow2Segments(reader, header),
     check: async (checkSignal) => {
       await check(checkSignal);
     },
@@ -67,7 +67,7 @@ export async function openQcow2Disk(
   return { image, header, check };
 }
 
-function createSegments(
+export function qcow2Segments(
   reader: RandomAccessReader,
   header: Qcow2Header,
 ): (

@@ -9,6 +9,12 @@ export type Qcow2Segment =
   | Exclude<DiskSegment, { readonly type: "hole" }>
   | { readonly type: "hole"; readonly length: number; readonly allocatedOffset?: number };
 
+/** What of the header says how tables are to be read. */
+export type Qcow2TableFormat = Pick<
+  Qcow2Header,
+  "version" | "clusterBits" | "clusterSize" | "compression" | "extendedL2"
+>;
+
 /** Reads the L1 entry at `index`; returns the offset of its L2 table, `undefined` if it has none. */
 export function readL1Entry(header: Qcow2Header, l1: Buffer, index: number): number | undefined {
   const high = l1.readUInt32BE(index * 8);
@@ -38,7 +44,7 @@ export function l2CoverageBytes(header: Qcow2Header): number {
  * @see QEMU docs/interop/qcow2, "Cluster mapping" and "Extended L2 Entries"
  */
 export function* readL2Table(
-  header: Qcow2Header,
+  header: Qcow2TableFormat,
   table: Buffer,
   start: number,
   length: number,
@@ -65,7 +71,7 @@ export function* readL2Table(
 }
 
 function readStandardEntry(
-  header: Qcow2Header,
+  header: Qcow2TableFormat,
   high: number,
   low: number,
   length: number,
@@ -84,7 +90,7 @@ function readStandardEntry(
 }
 
 function* readExtendedEntry(
-  header: Qcow2Header,
+  header: Qcow2TableFormat,
   table: Buffer,
   at: number,
   length: number,
@@ -126,7 +132,7 @@ function* readExtendedEntry(
 }
 
 function readHostOffset(
-  header: Qcow2Header,
+  header: Qcow2TableFormat,
   high: number,
   low: number,
   reservedLow: number,
@@ -140,7 +146,7 @@ function readHostOffset(
 }
 
 function readCompressedEntry(
-  header: Qcow2Header,
+  header: Qcow2TableFormat,
   high: number,
   low: number,
   length: number,

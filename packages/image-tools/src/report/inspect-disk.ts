@@ -5,7 +5,6 @@ import { borrowReader } from "../disk/borrow-reader.ts";
 import { openDiskImage } from "../disk/open-disk-image.ts";
 import { ImageError } from "../image-error.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
-import { parseQcow2Header } from "../qcow2/qcow2-header.ts";
 import {
   BOOT_HEAD_BYTES,
   bootCatalogOffset,
@@ -57,12 +56,7 @@ export async function inspectDisk(
     return inspectHead(reader, options);
   }
   const boot = await unlessExceeded(() => bootHintsOf(image, reader, signal));
-  const checked = whole
-    ? await unlessExceeded(() =>
-        openDiskImage(borrowReader(reader), { maxVirtualSizeBytes, signal }),
-      )
-    : undefined;
-  const { allocatedBytes, warnings } = checked ?? image;
+  const { allocatedBytes, warnings } = image;
   return {
     format: image.format,
     virtualSizeBytes: image.virtualSizeBytes,
@@ -86,8 +80,11 @@ async function inspectHead(
   const { format, cdrom } = detected;
   const isQcow2 = format === "qcow2";
   const isWhole = format === "raw" || format === "iso";
-  const header = isQcow2 ? parseQcow2Header(head, { maxVirtualSizeBytes }) : undefined;
-  const size = header?.virtualSizeBytes ?? (isWhole ? reader.sizeBytes : undefined);
+  const size = isQcow2
+    ? await qcow2Size(head, maxVirtualSizeBytes)
+    : isWhole
+      ? reader.sizeBytes
+      : undefined;
   return {
     format,
     ...(size === undefined || size === Number.MAX_SAFE_INTEGER ? {} : { virtualSizeBytes: size }),
@@ -95,6 +92,11 @@ async function inspectHead(
     boot: format === "raw" ? diskBootHints(head) : NO_HINTS,
     warnings: [...detected.warnings],
   };
+}
+
+async function qcow2Size(head: Buffer, maxVirtualSizeBytes: number): Promise<number> {
+  const { parseQcow2Header } = await import("../qcow2/qcow2-header.ts");
+  return parseQcow2Header(head, { maxVirtualSizeBytes }).virtualSizeBytes;
 }
 
 /** The beginning of a file, as much as detection needs. */

@@ -4,14 +4,11 @@ import { isImageError } from "../image-error.ts";
 import type { ImageErrorCode } from "../image-error-codes.ts";
 import { resolveImageLimits, type ImageLimits } from "../image-limits.ts";
 import { memoryReader, type RandomAccessReader } from "../io/random-access-reader.ts";
-import { openOciLayout } from "../oci/open-oci-layout.ts";
 import type { ForwardSource } from "../source/forward-source.ts";
 import type { ImageSource } from "../source/open-source.ts";
 import { BoundedReader, BudgetExceeded, headReader, type ReadBudget } from "./bounded-reader.ts";
 import type { ImageReport } from "./image-report.ts";
-import { inspectArchive } from "./inspect-archive.ts";
 import { inspectDisk, readHead, unlessExceeded } from "./inspect-disk.ts";
-import { unwrapForInspection } from "./inspect-wrapped.ts";
 
 // An HTTP reader has fetched the first 80 KiB in one request on opening, which count here again.
 const REMOTE_BUDGET: ReadBudget = { requests: 6, bytes: 300 * 1024, keeps: true };
@@ -118,6 +115,7 @@ async function inspectLayout(
   reader: RandomAccessReader,
   options: InspectImageOptions,
 ): Promise<Omit<ImageReport, "wrappers">> {
+  const { openOciLayout } = await import("../oci/open-oci-layout.ts");
   await using stream = await openOciLayout(reader, options);
   const { bytes, isWhole } = await readStart(stream, options.signal);
   const content = isWhole ? memoryReader(bytes) : headReader(bytes, stream.sizeBytes);
@@ -164,6 +162,7 @@ async function inspectLayers(
     if (detected.kind === "wrapper") {
       wrappers.push(detected.wrapper);
       const { maxDecompressionRatio } = limits;
+      const { unwrapForInspection } = await import("./inspect-wrapped.ts");
       const unwrapped = await unwrapForInspection(reader, detected.wrapper, {
         maxContentBytes: MAX_CONTENT_BYTES,
         maxDecompressionRatio,
@@ -173,6 +172,7 @@ async function inspectLayers(
       contentBytes = unwrapped.sizeBytes;
       whole &&= reader.sizeBytes <= MAX_CONTENT_BYTES;
     } else {
+      const { inspectArchive } = await import("./inspect-archive.ts");
       const archive = await inspectArchive(reader, signal);
       if (archive.kind === "report") return { ...archive.report, wrappers };
       if (archive.kind === "oci") {

@@ -5,7 +5,7 @@ import { isImageError } from "../image-error.ts";
 import { memoryReader, type RandomAccessReader } from "../io/random-access-reader.ts";
 import { BudgetExceeded, headReader } from "./bounded-reader.ts";
 import { unlessExceeded } from "./inspect-disk.ts";
-import { xzContentSize } from "./xz-size.ts";
+import { xzContentSize } from "../xz/xz-streams.ts";
 
 const INPUT_STEP_BYTES = 64 * 1024;
 

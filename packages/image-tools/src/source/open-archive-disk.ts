@@ -2,6 +2,7 @@ import { ImageError } from "../image-error.ts";
 import type { ImageLimits } from "../image-limits.ts";
 import type { RandomAccessReader } from "../io/random-access-reader.ts";
 import { openOciLayout } from "../oci/open-oci-layout.ts";
+import { chooseDisk, memberMissing, severalFiles } from "../ova/choose-disk.ts";
 import { openOva } from "../ova/open-ova.ts";
 import { isDescriptorName } from "../ova/ova-parts.ts";
 import { openTar, type TarArchive } from "../tar/open-tar.ts";
@@ -10,11 +11,13 @@ import type { ImageSource } from "./open-source.ts";
 /** Options of {@link openArchiveDisk}. */
 export interface OpenArchiveDiskOptions {
   readonly limits?: ImageLimits | undefined;
+  /** Which disk is meant: the name of its member, or its id in the descriptor of an OVA. Default: the only one. */
+  readonly member?: string | undefined;
   /** Ends opening with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The one disk image in an archive. */
+/** A disk image in an archive. */
 export interface ArchiveDisk {
   readonly archive: "ova" | "oci" | "tar";
   /** The reader of the archive stays open when it is disposed. */
@@ -29,11 +32,12 @@ export interface ArchiveDisk {
 }
 
 /**
- * Opens the disk image in a tar archive: an OVA with one disk, a container image saved as OCI
- * layout, or any archive with one file. The reader is left open.
+ * Opens a disk image in a tar archive: an OVA, a container image saved as OCI layout, or any archive
+ * with one file. The reader is left open.
  *
- * @throws ImageError `IMAGE_UNRECOGNISED` for archives of anything else, `IMAGE_UNSUPPORTED` for an
- * OVA with several disks (use `openOva`), and as `openOva`, `openOciLayout` and `openTar` do.
+ * @throws ImageError `IMAGE_UNRECOGNISED` for archives of anything else, `IMAGE_INVALID_ARGUMENT` when
+ * there are several disks and none is chosen, `IMAGE_NOT_FOUND` when the chosen one is not there, and
+ * as `openOva`, `openOciLayout` and `openTar` do.
  */
 export async function openArchiveDisk(
   reader: RandomAccessReader,
@@ -43,10 +47,17 @@ export async function openArchiveDisk(
   const names = tar.members.map(({ name }) => name);
   if (names.some(isDescriptorName)) return openOvaDisk(reader, options);
   if (names.includes("oci-layout") || names.includes("index.json")) {
+    if (options.member !== undefined) {
+      throw new ImageError(
+        "IMAGE_INVALID_ARGUMENT",
+        "a container image has no disks to choose from",
+      );
+    }
     const stream = await openOciLayout(reader, options);
     return { archive: "oci", source: { kind: "forward", stream }, verify: async () => {} };
   }
-  const source: ImageSource = { kind: "random", reader: tar.open(onlyFile(tar)) };
+  const name = chooseFile(tar, options.member);
+  const source: ImageSource = { kind: "random", reader: tar.open(name) };
   return { archive: "tar", source, verify: async () => {} };
 }
 
@@ -55,24 +66,28 @@ async function openOvaDisk(
   options: OpenArchiveDiskOptions,
 ): Promise<ArchiveDisk> {
   const ova = await openOva(reader, options);
-  const [disk] = ova.disks;
-  if (disk === undefined || ova.disks.length > 1) {
-    throw new ImageError(
-      "IMAGE_UNSUPPORTED",
-      `the OVA has ${ova.disks.length} disks with content; choose one of them`,
-    );
-  }
-  return { archive: "ova", source: disk.open(), verify: (verify) => ova.verify(verify) };
+  const disk = chooseDisk(ova.disks, options.member);
+  const opened = disk.openVerified();
+  return {
+    archive: "ova",
+    source: opened.source,
+    verify: async (verify) => {
+      await opened.verify(verify);
+      await ova.verify({ ...verify, except: disk.members });
+    },
+  };
 }
 
-function onlyFile(tar: TarArchive): string {
-  const files = tar.members.filter(({ type }) => type !== "directory");
-  const [file] = files;
-  if (file === undefined || files.length > 1) {
-    throw new ImageError(
-      "IMAGE_UNRECOGNISED",
-      "the tar archive is neither an OVA nor an OCI image, and not a single disk image either",
-    );
+function chooseFile(tar: TarArchive, member: string | undefined): string {
+  const names = tar.members.filter(({ type }) => type !== "directory").map(({ name }) => name);
+  if (member !== undefined) {
+    if (names.includes(member)) return member;
+    throw memberMissing("tar archive", member, names);
   }
-  return file.name;
+  const [first] = names;
+  if (first === undefined) {
+    throw new ImageError("IMAGE_UNRECOGNISED", "the tar archive has no files");
+  }
+  if (names.length > 1) throw severalFiles(names);
+  return first;
 }

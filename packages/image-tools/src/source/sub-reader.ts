@@ -1,3 +1,4 @@
+import type { ForwardSource } from "./forward-source.ts";
 import { checkReadRange, type RandomAccessReader } from "../io/random-access-reader.ts";
 
 const MAX_STEP_BYTES = 1024 * 1024;
@@ -60,4 +61,17 @@ export async function* readInOrder(
     offset += length;
     stepBytes = Math.min(stepBytes * 2, MAX_STEP_BYTES);
   }
+}
+
+/** What `reader` holds as a stream. Disposing it disposes the reader. */
+export function fileStream(
+  reader: RandomAccessReader,
+  signal: AbortSignal | undefined,
+): ForwardSource {
+  const stream = readInOrder(reader, signal);
+  return {
+    sizeBytes: reader.sizeBytes,
+    [Symbol.asyncIterator]: () => stream,
+    [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+  };
 }

@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { DISK_FORMATS, type DiskFormat } from "../disk/disk-format.ts";
 import { ImageError } from "../image-error.ts";
+import { nodeCrypto } from "../lazy-builtins.ts";
 import { normaliseChecksums, type Checksums } from "../http/checksum.ts";
 import { parseHttpUrl } from "../http/parse-http-url.ts";
 import { redactUrl } from "../http/redact-url.ts";
@@ -53,7 +53,7 @@ function httpOrigin(source: HttpImageSource): ImageOrigin {
 }
 
 function digestOf(identity: string): string {
-  return createHash("sha256").update(identity).digest("hex");
+  return nodeCrypto().createHash("sha256").update(identity).digest("hex");
 }
 
 /** Whether both origins stand for the same bytes. */

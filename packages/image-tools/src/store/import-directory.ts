@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { hostname } from "node:os";
+import { nodeCrypto } from "../lazy-builtins.ts";
 
 const FOREIGN_IMPORT_LIFETIME_MS = 24 * 60 * 60 * 1000;
 const PATTERN = /^\.(?:import|delete)-(.+)-(\d+)-(\d+)-[-0-9a-f]{36}$/;
@@ -24,7 +24,7 @@ export function currentOwner(): DirectoryOwner {
 
 /** A fresh name for a working directory; no image name begins with a dot. */
 export function workDirectoryName(purpose: "import" | "delete", owner: DirectoryOwner): string {
-  return `.${purpose}-${owner.host}-${owner.pid}-${owner.startedAt}-${randomUUID()}`;
+  return `.${purpose}-${owner.host}-${owner.pid}-${owner.startedAt}-${nodeCrypto().randomUUID()}`;
 }
 
 /**

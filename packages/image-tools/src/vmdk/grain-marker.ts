@@ -1,8 +1,10 @@
 import { readSafe64LE } from "../disk/read-integer.ts";
+import type { ImageError } from "../image-error.ts";
 import type { VmdkGrains } from "./vmdk-grains.ts";
-import { VMDK_SECTOR_BYTES, vmdkErrors } from "./vmdk-header.ts";
+import { VMDK_SECTOR_BYTES, vmdkErrors, type VmdkHeader } from "./vmdk-header.ts";
 
-const GRAIN_MARKER_BYTES = 12;
+/** Size of the marker in front of a compressed grain. */
+export const GRAIN_MARKER_BYTES = 12;
 
 // Deflate never makes data much longer.
 const MAX_EXPANSION_BYTES = 1024;
@@ -24,15 +26,37 @@ export async function readGrainMarker(
     throw vmdkErrors.truncated(`the grain at sector ${sector} lies beyond its end`);
   }
   const marker = await reader.read(at, GRAIN_MARKER_BYTES);
-  const bytes = marker.readUInt32LE(8);
-  const grainBytes = header.grain * VMDK_SECTOR_BYTES;
-  const isPlausible = bytes > 0 && bytes <= grainBytes + grainBytes / 8 + MAX_EXPANSION_BYTES;
-  if (!isPlausible || readSafe64LE(marker, 0) !== diskSector) {
-    throw vmdkErrors.corrupt(`the marker of the grain at sector ${sector} is wrong`);
-  }
+  const { bytes, firstSector } = parseGrainMarker(marker, header, sector);
+  if (firstSector !== diskSector) throw wrongMarker(sector);
   const offset = at + GRAIN_MARKER_BYTES;
   if (offset + bytes > reader.sizeBytes) {
     throw vmdkErrors.truncated(`the grain at sector ${sector} lies beyond its end`);
   }
   return { offset, bytes };
+}
+
+/** What the marker in front of a compressed grain says. */
+export interface GrainMarker {
+  /** Where the grain begins on the disk. */
+  readonly firstSector: number;
+  /** Length of the compressed bytes behind the marker. */
+  readonly bytes: number;
+}
+
+/** Reads a marker from the first bytes at `sector` of the file. */
+export function parseGrainMarker(marker: Buffer, header: VmdkHeader, sector: number): GrainMarker {
+  const bytes = marker.readUInt32LE(8);
+  const firstSector = readSafe64LE(marker, 0);
+  const grainBytes = header.grain * VMDK_SECTOR_BYTES;
+  const isPlausible =
+    bytes > 0 &&
+    bytes <= grainBytes + grainBytes / 8 + MAX_EXPANSION_BYTES &&
+    firstSector % header.grain === 0 &&
+    firstSector < header.capacity;
+  if (!isPlausible) throw wrongMarker(sector);
+  return { firstSector, bytes };
+}
+
+function wrongMarker(sector: number): ImageError {
+  return vmdkErrors.corrupt(`the marker of the grain at sector ${sector} is wrong`);
 }

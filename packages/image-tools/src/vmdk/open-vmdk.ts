@@ -53,7 +53,7 @@ async function openSparse(
   const virtualSizeBytes = header.capacity * VMDK_SECTOR_BYTES;
   requireWithin(vmdkErrors, "the disk", virtualSizeBytes, options.maxVirtualSizeBytes);
   requireWithin(vmdkErrors, "the directory", directoryBytes(header), options.maxTableBytes);
-  if (part === "whole") requireSingleFile(await readEmbeddedDescriptor(reader, header));
+  if (part === "whole") await requireOneFile(reader, header);
   const { directory, hasFooter } = header.hasMarkers
     ? await readStreamFooter(reader, header)
     : { directory: header.directory ?? 0, hasFooter: false };
@@ -99,7 +99,12 @@ async function readEmbeddedDescriptor(
   return parseVmdkDescriptor(bytes);
 }
 
-function requireSingleFile({ createType, extents }: VmdkDescriptor): void {
+/** @throws ImageError `IMAGE_UNSAFE` unless the descriptor in the image says that it is all there is. */
+export async function requireOneFile(
+  reader: RandomAccessReader,
+  header: VmdkHeader,
+): Promise<void> {
+  const { createType, extents } = await readEmbeddedDescriptor(reader, header);
   const isSingle = SINGLE_FILE_TYPES.has(createType) && extents.length === 1;
   if (isSingle && extents[0]?.type === "sparse") return;
   throw vmdkErrors.unsafe(`its descriptor of type "${createType.slice(0, 40)}" names other files`);

@@ -39,13 +39,17 @@ export async function readStreamFooter(
     if (header.directory === undefined) throw vmdkErrors.truncated("its footer is missing");
     return { directory: header.directory, hasFooter };
   }
-  const footer = parseVmdkHeader(bytes.subarray(VMDK_SECTOR_BYTES));
-  if (MUST_AGREE.some((key) => footer[key] !== header[key])) {
-    throw vmdkErrors.corrupt("its header and its footer contradict each other");
-  }
+  const footer = parseStreamFooter(bytes.subarray(VMDK_SECTOR_BYTES), header);
   const directory = header.directory ?? footer.directory;
   if (directory === undefined) throw vmdkErrors.corrupt("no header says where its tables are");
   return { directory, hasFooter };
+}
+
+/** Reads the footer behind its marker. @throws ImageError `IMAGE_CORRUPT` unless it agrees with `header`. */
+export function parseStreamFooter(bytes: Buffer, header: VmdkHeader): VmdkHeader {
+  const footer = parseVmdkHeader(bytes);
+  if (MUST_AGREE.every((key) => footer[key] === header[key])) return footer;
+  throw vmdkErrors.corrupt("its header and its footer contradict each other");
 }
 
 /**

@@ -9,7 +9,12 @@ export interface FilePiece {
 /** Where a job finds the image's file: in an open local file, or already read. */
 export type CopySource =
   | { readonly kind: "file"; readonly fd: number; readonly sizeBytes: number }
-  | { readonly kind: "pieces"; readonly pieces: readonly FilePiece[] };
+  | {
+      readonly kind: "pieces";
+      readonly pieces: readonly FilePiece[];
+      /** Whether nobody else has the memory of the pieces, which is given away then. */
+      readonly isOwned?: boolean;
+    };
 
 /** How blocks of the disk are stored. */
 export interface BlockEncoding {

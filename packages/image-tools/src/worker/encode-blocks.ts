@@ -1,5 +1,5 @@
-import { constants, deflateRawSync, deflateSync, zstdCompressSync } from "node:zlib";
 import type { BlockCodec } from "../disk/disk-segment.ts";
+import { nodeZlib } from "../lazy-builtins.ts";
 import type { BlockEncoding, StoredBlock } from "./copy-job.ts";
 import { isZero } from "../sparse/zero-runs.ts";
 
@@ -47,13 +47,13 @@ function compress(codec: BlockCodec, block: Buffer): Buffer {
   const chunkSize = block.length + 4096;
   switch (codec) {
     case "deflate":
-      return deflateRawSync(block, { ...DEFLATE_OPTIONS, chunkSize });
+      return nodeZlib().deflateRawSync(block, { ...DEFLATE_OPTIONS, chunkSize });
     case "zlib":
-      return deflateSync(block, { ...DEFLATE_OPTIONS, chunkSize });
+      return nodeZlib().deflateSync(block, { ...DEFLATE_OPTIONS, chunkSize });
     case "zstd":
-      return zstdCompressSync(block, {
+      return nodeZlib().zstdCompressSync(block, {
         chunkSize,
-        params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+        params: { [nodeZlib().constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
       });
   }
 }

@@ -2,7 +2,8 @@ import { contentLeaves } from "../digest/content-digest.ts";
 import { zeroRuns } from "../sparse/zero-runs.ts";
 import type { CopyJob, CopyResult } from "./copy-job.ts";
 import { encodeBlocks } from "./encode-blocks.ts";
-import { readDiskPiece } from "./read-disk-piece.ts";
+import { jobSlices } from "./job-slices.ts";
+import { PieceReader } from "./piece-reader.ts";
 import { ReusedMemory } from "./reused-memory.ts";
 import { writeFileFully } from "./sync-file.ts";
 
@@ -14,20 +15,34 @@ const workspace = new ReusedMemory();
  * @throws ImageError `IMAGE_CORRUPT`, `IMAGE_TRUNCATED`, `IMAGE_IO`.
  */
 export function runCopyJob(job: CopyJob): CopyResult {
-  const disk = workspace.take(job.length);
-  const { readBytes, overlongBlocks } = readDiskPiece(job, disk);
-  const leaves = job.leaves ? { leaves: contentLeaves(disk) } : {};
   const { output } = job;
-  if (output.kind === "blocks") {
-    const { blocks, bytes } = encodeBlocks(disk, output.encoding);
-    const dataBytes = blocks.length * output.encoding.blockBytes;
-    return { readBytes, overlongBlocks, dataBytes, ...leaves, blocks, bytes };
-  }
+  const reader = new PieceReader(job);
+  const leaves: Buffer[] = [];
   let dataBytes = 0;
-  for (const run of zeroRuns(disk, job.start)) {
-    if (!run.zero) dataBytes += run.end - run.start;
-    if (output.kind === "nothing" || (run.zero && output.zeroed)) continue;
-    writeFileFully(output.fd, disk.subarray(run.start, run.end), job.start + run.start);
+  let encoded: Pick<CopyResult, "blocks" | "bytes"> = {};
+  // Blocks may be as large as the piece, so that only as a whole it has nothing but whole ones.
+  for (const slice of output.kind === "blocks" ? [job] : jobSlices(job)) {
+    const disk = workspace.take(slice.length);
+    reader.read(slice.segments, disk);
+    if (job.leaves) leaves.push(contentLeaves(disk));
+    if (output.kind === "blocks") {
+      const { blocks, bytes } = encodeBlocks(disk, output.encoding);
+      dataBytes = blocks.length * output.encoding.blockBytes;
+      encoded = { blocks, bytes };
+      continue;
+    }
+    for (const run of zeroRuns(disk, slice.start)) {
+      if (!run.zero) dataBytes += run.end - run.start;
+      if (output.kind === "nothing" || (run.zero && output.zeroed)) continue;
+      writeFileFully(output.fd, disk.subarray(run.start, run.end), slice.start + run.start);
+    }
   }
-  return { readBytes, overlongBlocks, dataBytes, ...leaves };
+  const { readBytes, overlongBlocks } = reader;
+  return {
+    readBytes,
+    overlongBlocks,
+    dataBytes,
+    ...(job.leaves ? { leaves: Buffer.concat(leaves) } : {}),
+    ...encoded,
+  };
 }

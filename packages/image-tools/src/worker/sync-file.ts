@@ -13,11 +13,9 @@ export function readFileFully(fd: number, target: Uint8Array, position: number):
     try {
       count = readSync(fd, target, done, target.length - done, position + done);
     } catch (cause) {
-      throw new ImageError("IMAGE_IO", "cannot read the image file", { cause });
+      throw readFailure(cause);
     }
-    if (count === 0) {
-      throw new ImageError("IMAGE_TRUNCATED", "the image file ends before its content");
-    }
+    if (count === 0) throw endedEarly();
     done += count;
   }
 }
@@ -34,8 +32,23 @@ export function writeFileFully(fd: number, bytes: Uint8Array, position: number):
       done += writeSync(fd, bytes, done, bytes.length - done, position + done);
     }
   } catch (cause) {
-    const isFull = (cause as NodeJS.ErrnoException).code === "ENOSPC";
-    const reason = isFull ? ": there is no space left" : "";
-    throw new ImageError("IMAGE_IO", `cannot write the target${reason}`, { cause });
+    throw writeFailure(cause);
   }
+}
+
+/** Says that reading the image's file failed. */
+export function readFailure(cause: unknown): ImageError {
+  return new ImageError("IMAGE_IO", "cannot read the image file", { cause });
+}
+
+/** Says that the image's file is shorter than it was. */
+export function endedEarly(): ImageError {
+  return new ImageError("IMAGE_TRUNCATED", "the image file ends before its content");
+}
+
+/** Says that writing the target failed. */
+export function writeFailure(cause: unknown): ImageError {
+  const isFull = (cause as NodeJS.ErrnoException).code === "ENOSPC";
+  const reason = isFull ? ": there is no space left" : "";
+  return new ImageError("IMAGE_IO", `cannot write the target${reason}`, { cause });
 }

@@ -1,12 +1,9 @@
-import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { ImageError } from "../image-error.ts";
 import type { CopyExecutor } from "./copy-executor.ts";
-import type { CopyResult } from "./copy-job.ts";
+import type { CopyJob, CopyResult } from "./copy-job.ts";
+import { JOBS_PER_THREAD, threadCount } from "./thread-count.ts";
 import { unpackFailure, type WorkerRequest, type WorkerResponse } from "./worker-messages.ts";
-
-const MAX_THREADS = 4;
-const JOBS_PER_THREAD = 2;
 
 const DEFAULT_HEAP_MEBIBYTES = 64;
 
@@ -34,7 +31,7 @@ export interface WorkerPoolOptions {
 
 /** Starts threads for copy jobs. Disposing the pool ends them, whatever they are doing. */
 export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor {
-  const count = options.threads ?? Math.min(availableParallelism(), MAX_THREADS);
+  const count = threadCount(options.threads);
   const heapMebibytes = options.heapMebibytes ?? DEFAULT_HEAP_MEBIBYTES;
   const threads = Array.from({ length: count }, () => startThread(heapMebibytes));
   let nextId = 0;
@@ -53,7 +50,7 @@ export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor 
         nextId += 1;
         thread.waiting.set(nextId, { resolve, reject });
         const request: WorkerRequest = { id: nextId, job };
-        thread.worker.postMessage(request);
+        thread.worker.postMessage(request, ownedMemory(job));
       }),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(
@@ -64,6 +61,14 @@ export function createWorkerPool(options: WorkerPoolOptions = {}): CopyExecutor 
       );
     },
   };
+}
+
+/** What moves to the thread instead of being copied. */
+function ownedMemory({ source }: CopyJob): ArrayBuffer[] {
+  if (source.kind !== "pieces" || source.isOwned !== true) return [];
+  return source.pieces.flatMap(({ bytes: { buffer } }) =>
+    buffer instanceof ArrayBuffer ? [buffer] : [],
+  );
 }
 
 function startThread(heapMebibytes: number): Thread {

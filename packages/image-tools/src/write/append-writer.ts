@@ -25,12 +25,17 @@ export class AppendWriter {
 
   /** Adds `bytes`, which must not change any more. @throws ImageError `IMAGE_TOO_LARGE`, `IMAGE_IO`. */
   async append(bytes: Uint8Array): Promise<void> {
-    if (this.position + bytes.length > this.#maxBytes) {
-      throw new ImageError("IMAGE_TOO_LARGE", `the output exceeds ${this.#maxBytes} bytes`);
-    }
+    if (this.position + bytes.length > this.#maxBytes) throw this.#tooLarge();
     this.#parts.push(bytes);
     this.#buffered += bytes.length;
     if (this.#buffered >= FLUSH_BYTES) await this.#flush();
+  }
+
+  /** Leaves room for what is written later. @throws ImageError `IMAGE_TOO_LARGE`, `IMAGE_IO`. */
+  async skip(length: number): Promise<void> {
+    await this.#flush();
+    if (this.position + length > this.#maxBytes) throw this.#tooLarge();
+    this.#flushed += length;
   }
 
   /** Adds zeros up to the next multiple of `alignment`. */
@@ -43,6 +48,10 @@ export class AppendWriter {
   async drain(): Promise<void> {
     await this.#flush();
     await this.#pending;
+  }
+
+  #tooLarge(): ImageError {
+    return new ImageError("IMAGE_TOO_LARGE", `the output exceeds ${this.#maxBytes} bytes`);
   }
 
   async #flush(): Promise<void> {

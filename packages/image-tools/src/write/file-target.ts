@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { open, rename, rm, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ImageError } from "../image-error.ts";
@@ -21,7 +20,8 @@ export async function createFileTarget(
   path: string,
   options: FileTargetOptions = {},
 ): Promise<ImageTarget> {
-  const name = `.${basename(path)}.${randomBytes(6).toString("hex")}.partial`;
+  const unique = `${process.pid}-${process.hrtime.bigint().toString(36)}`;
+  const name = `.${basename(path)}.${unique}.partial`;
   const workPath = join(dirname(path), name);
   const file = await open(workPath, "wx+", options.mode ?? 0o640).catch((cause: unknown) => {
     throw new ImageError("IMAGE_IO", `cannot create a file in "${dirname(path)}"`, { cause });

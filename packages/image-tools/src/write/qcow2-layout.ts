@@ -1,3 +1,6 @@
+import type { DiskSegment } from "../disk/disk-segment.ts";
+import { readL2Table, type Qcow2TableFormat } from "../qcow2/qcow2-l2-table.ts";
+
 const CLUSTER_BITS = 16;
 const HEADER_LENGTH = 112;
 const INCOMPATIBLE_COMPRESSION_TYPE = 1 << 3;
@@ -11,6 +14,9 @@ export const QCOW2_CLUSTER_BYTES: number = 2 ** CLUSTER_BITS;
 
 /** Entries of one L2 table. */
 export const QCOW2_L2_ENTRIES: number = QCOW2_CLUSTER_BYTES / 8;
+
+/** Bytes of the disk that one L2 table describes. */
+export const QCOW2_TABLE_COVERAGE: number = QCOW2_L2_ENTRIES * QCOW2_CLUSTER_BYTES;
 
 /** What the header of a qcow2 image says. */
 export interface Qcow2HeaderFields {
@@ -64,4 +70,25 @@ export function writeCompressedEntry(
   table.writeUInt32BE((COMPRESSED + high + Math.floor(offset / 2 ** 32)) >>> 0, index * 8);
   table.writeUInt32BE(offset % 2 ** 32, index * 8 + 4);
   return (additionalSectors + 1) * 512 - (offset % 512);
+}
+
+/**
+ * Where the `length` bytes from `start` of an L2 table's part of the disk lie, cluster by cluster.
+ *
+ * @throws ImageError `IMAGE_CORRUPT` for an impossible entry.
+ */
+export function locateInQcow2Table(
+  table: Buffer,
+  compression: "deflate" | "zstd",
+  start: number,
+  length: number,
+): readonly DiskSegment[] {
+  const format: Qcow2TableFormat = {
+    version: 3,
+    clusterBits: CLUSTER_BITS,
+    clusterSize: QCOW2_CLUSTER_BYTES,
+    compression,
+    extendedL2: false,
+  };
+  return [...readL2Table(format, table, start, length)];
 }

@@ -1,10 +1,15 @@
+import { SEGMENT_BYTES } from "../digest/segment-roots.ts";
+import type { DiskSegment } from "../disk/disk-segment.ts";
 import type { BlockEncoding, CopyOutput, CopyResult, StoredBlock } from "../worker/copy-job.ts";
+import { readFileFully } from "../worker/sync-file.ts";
 import { AppendWriter } from "./append-writer.ts";
-import type { DiskSink } from "./disk-sink.ts";
+import type { ResumableSink, SegmentMark } from "./disk-sink.ts";
 import type { ImageTarget } from "./image-target.ts";
 import {
+  locateInQcow2Table,
   QCOW2_CLUSTER_BYTES,
   QCOW2_L2_ENTRIES,
+  QCOW2_TABLE_COVERAGE,
   qcow2HeaderCluster,
   writeClusterEntry,
   writeCompressedEntry,
@@ -13,6 +18,8 @@ import { Qcow2Refcounts } from "./qcow2-refcounts.ts";
 
 /** Options of {@link Qcow2Sink}. */
 export interface Qcow2SinkOptions {
+  /** Size of the disk, where it is known beforehand. The image can be read as a stream then. */
+  readonly sizeBytes: number | undefined;
   /** Compression of the clusters. Default: none. */
   readonly compress?: "deflate" | "zstd" | undefined;
   /** Largest file. */
@@ -20,19 +27,21 @@ export interface Qcow2SinkOptions {
 }
 
 /**
- * Writes a qcow2 image, version 3, with clusters of 64 KiB, from front to back: clusters and L2
- * tables as the disk comes, then the L1 table and the reference counts, and last the header, so that
- * an incomplete file is never taken for an image.
+ * Writes a qcow2 image, version 3, with clusters of 64 KiB, from front to back, each table in front of
+ * what it describes: the L1 table where the size of the disk is known, and otherwise behind it all;
+ * an L2 table and its clusters, as the disk comes; then the reference counts, and last the header, so
+ * that an incomplete file is never taken for an image.
  */
-export class Qcow2Sink implements DiskSink {
+export class Qcow2Sink implements ResumableSink {
   readonly output: CopyOutput;
   readonly #target: ImageTarget;
   readonly #options: Qcow2SinkOptions;
-  readonly #writer: AppendWriter;
   readonly #refcounts = new Qcow2Refcounts();
   readonly #tableOffsets = new Map<number, number>();
-  #table: Buffer | undefined;
-  #tableIndex = 0;
+  readonly #firstL1Bytes: number;
+  #writer: AppendWriter;
+  #table: Buffer = Buffer.alloc(QCOW2_CLUSTER_BYTES);
+  #tableIndex = -1;
 
   constructor(target: ImageTarget, options: Qcow2SinkOptions) {
     const encoding: BlockEncoding = {
@@ -43,27 +52,29 @@ export class Qcow2Sink implements DiskSink {
     this.output = { kind: "blocks", encoding };
     this.#target = target;
     this.#options = options;
-    this.#writer = new AppendWriter(target, QCOW2_CLUSTER_BYTES, options.maxBytes);
-    this.#refcounts.add(0, QCOW2_CLUSTER_BYTES);
+    const { sizeBytes } = options;
+    this.#firstL1Bytes = sizeBytes === undefined ? 0 : l1Bytes(sizeBytes);
+    const start = QCOW2_CLUSTER_BYTES + this.#firstL1Bytes;
+    this.#writer = new AppendWriter(target, start, options.maxBytes);
+    this.#refcounts.add(0, start);
   }
 
   async accept(start: number, { blocks = [], bytes }: CopyResult): Promise<void> {
     if (blocks.length === 0 || bytes === undefined) return;
     const firstCluster = start / QCOW2_CLUSTER_BYTES;
-    const table = await this.#selectTable(Math.floor(firstCluster / QCOW2_L2_ENTRIES));
+    await this.#selectTable(Math.floor(firstCluster / QCOW2_L2_ENTRIES));
     const firstEntry = firstCluster % QCOW2_L2_ENTRIES;
     for (const block of blocks) {
       if (!block.compressed) await this.#writer.align(QCOW2_CLUSTER_BYTES);
-      this.#enter(table, firstEntry + block.index, block);
+      this.#enter(firstEntry + block.index, block);
       await this.#writer.append(bytes.subarray(block.offset, block.offset + block.length));
     }
   }
 
   async finish(sizeBytes: number): Promise<number> {
-    await this.#closeTable();
+    await this.#writeTable();
     await this.#writer.align(QCOW2_CLUSTER_BYTES);
-    const l1Entries = Math.ceil(sizeBytes / (QCOW2_L2_ENTRIES * QCOW2_CLUSTER_BYTES));
-    const l1Offset = await this.#appendClusters(this.#l1Table(l1Entries));
+    const l1Offset = await this.#writeL1Table(sizeBytes);
     const refcountOffset = this.#writer.position;
     const { blocks, table } = this.#refcounts.layOut(refcountOffset);
     await this.#writer.append(blocks);
@@ -72,7 +83,7 @@ export class Qcow2Sink implements DiskSink {
     const header = qcow2HeaderCluster({
       sizeBytes,
       compression: this.#options.compress ?? "deflate",
-      l1Entries,
+      l1Entries: Math.ceil(sizeBytes / QCOW2_TABLE_COVERAGE),
       l1Offset,
       refcountTableOffset: refcountOffset + blocks.length,
       refcountTableClusters: table.length / QCOW2_CLUSTER_BYTES,
@@ -82,44 +93,104 @@ export class Qcow2Sink implements DiskSink {
     return this.#writer.position;
   }
 
-  #enter(table: Buffer, entry: number, block: StoredBlock): void {
+  async checkpoint(starts: readonly number[]): Promise<readonly SegmentMark[]> {
+    await this.#writeTable();
+    await this.#writer.drain();
+    const end = this.#writer.position;
+    return starts.map((start) => ({
+      end,
+      table: this.#tableOffsets.get(Math.floor(start / QCOW2_TABLE_COVERAGE)) ?? 0,
+    }));
+  }
+
+  locate({ table }: SegmentMark, start: number, length: number): readonly DiskSegment[] {
+    if (table === 0) return [{ type: "hole", length }];
+    return locateInQcow2Table(
+      this.#readTable(table),
+      this.#options.compress ?? "deflate",
+      start % QCOW2_TABLE_COVERAGE,
+      length,
+    );
+  }
+
+  resume(marks: readonly SegmentMark[], length: number): void {
+    for (const [index, { table, end }] of marks.entries()) {
+      const tableIndex = Math.floor((index * SEGMENT_BYTES) / QCOW2_TABLE_COVERAGE);
+      if (table !== 0) this.#tableOffsets.set(tableIndex, table);
+      this.#writer = new AppendWriter(this.#target, end, this.#options.maxBytes);
+    }
+    for (const [index, offset] of this.#tableOffsets) {
+      const table = this.#readTable(offset);
+      const entries = Math.max(0, length - index * QCOW2_TABLE_COVERAGE) / QCOW2_CLUSTER_BYTES;
+      if (entries < QCOW2_L2_ENTRIES) {
+        table.fill(0, entries * 8);
+        this.#table = table;
+        this.#tableIndex = index;
+      }
+      this.#refcounts.add(offset, QCOW2_CLUSTER_BYTES);
+      this.#countUses(table);
+    }
+  }
+
+  #enter(entry: number, block: StoredBlock): void {
     const offset = this.#writer.position;
     if (block.compressed) {
-      const used = writeCompressedEntry(table, entry, offset, block.length);
+      const used = writeCompressedEntry(this.#table, entry, offset, block.length);
       this.#refcounts.add(offset, used);
     } else {
-      writeClusterEntry(table, entry, offset);
+      writeClusterEntry(this.#table, entry, offset);
       this.#refcounts.add(offset, QCOW2_CLUSTER_BYTES);
     }
   }
 
-  async #selectTable(index: number): Promise<Buffer> {
-    if (this.#table !== undefined && this.#tableIndex === index) return this.#table;
-    await this.#closeTable();
+  async #selectTable(index: number): Promise<void> {
+    if (this.#tableIndex === index) return;
+    await this.#writeTable();
+    await this.#writer.align(QCOW2_CLUSTER_BYTES);
+    const offset = this.#writer.position;
+    this.#refcounts.add(offset, QCOW2_CLUSTER_BYTES);
+    await this.#writer.skip(QCOW2_CLUSTER_BYTES);
+    this.#tableOffsets.set(index, offset);
     this.#tableIndex = index;
     this.#table = Buffer.alloc(QCOW2_CLUSTER_BYTES);
-    return this.#table;
   }
 
-  async #closeTable(): Promise<void> {
-    if (this.#table === undefined) return;
-    await this.#writer.align(QCOW2_CLUSTER_BYTES);
-    const offset = await this.#appendClusters(this.#table);
-    this.#tableOffsets.set(this.#tableIndex, offset);
-    this.#table = undefined;
+  async #writeTable(): Promise<void> {
+    const offset = this.#tableOffsets.get(this.#tableIndex);
+    if (offset !== undefined) await this.#target.write(this.#table, offset);
   }
 
-  #l1Table(entries: number): Buffer {
-    const clusters = Math.max(1, Math.ceil((entries * 8) / QCOW2_CLUSTER_BYTES));
-    const table = Buffer.alloc(clusters * QCOW2_CLUSTER_BYTES);
+  async #writeL1Table(sizeBytes: number): Promise<number> {
+    const table = Buffer.alloc(l1Bytes(sizeBytes));
     for (const [index, offset] of this.#tableOffsets) writeClusterEntry(table, index, offset);
+    if (table.length <= this.#firstL1Bytes) {
+      await this.#target.write(table, QCOW2_CLUSTER_BYTES);
+      return QCOW2_CLUSTER_BYTES;
+    }
+    const offset = this.#writer.position;
+    this.#refcounts.add(offset, table.length);
+    await this.#writer.append(table);
+    return offset;
+  }
+
+  #readTable(offset: number): Buffer {
+    const table = Buffer.alloc(QCOW2_CLUSTER_BYTES);
+    readFileFully(this.#target.fd, table, offset);
     return table;
   }
 
-  async #appendClusters(bytes: Buffer): Promise<number> {
-    const offset = this.#writer.position;
-    this.#refcounts.add(offset, bytes.length);
-    await this.#writer.append(bytes);
-    return offset;
+  #countUses(table: Buffer): void {
+    const compression = this.#options.compress ?? "deflate";
+    for (const segment of locateInQcow2Table(table, compression, 0, QCOW2_TABLE_COVERAGE)) {
+      if (segment.type === "data") this.#refcounts.add(segment.hostOffset, QCOW2_CLUSTER_BYTES);
+      else if (segment.type === "compressed") {
+        this.#refcounts.add(segment.hostOffset, segment.hostLength);
+      }
+    }
   }
+}
+
+function l1Bytes(sizeBytes: number): number {
+  const bytes = Math.ceil(sizeBytes / QCOW2_TABLE_COVERAGE) * 8;
+  return Math.max(1, Math.ceil(bytes / QCOW2_CLUSTER_BYTES)) * QCOW2_CLUSTER_BYTES;
 }

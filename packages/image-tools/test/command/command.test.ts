@@ -2,14 +2,17 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { WriteStream } from "node:tty";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { IMAGE_ERROR_CODES } from "../../src/index.ts";
 import { statusOfCode } from "../../src/command/exit-status.ts";
 import { formatBytes, formatSeconds } from "../../src/command/format-quantity.ts";
-import { progressLine } from "../../src/command/progress-line.ts";
+import { openProgressBar } from "../../src/command/progress-bar.ts";
+import { progressText } from "../../src/command/progress-text.ts";
 import { serveLoopback, sendBytes } from "../support/loopback-server.ts";
 import { makeQcow2, noise, rawDisk } from "../support/made-images.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
@@ -142,30 +145,6 @@ describe("polyvisor-image", () => {
     expect(checked.json["contentDigest"]).toBe(json["contentDigest"]);
   });
 
-  test("goes on after it was killed", { timeout: 120_000 }, async () => {
-    await using directory = await temporaryDirectory();
-    const raw = Buffer.concat([rawDisk(2 * MEBIBYTE), noise(400 * MEBIBYTE, 5)]);
-    const source = await makeQcow2(directory.path, raw);
-    const target = join(directory.path, "target");
-    const args = [script, "convert", source, target, "--to", "raw", "--resume"];
-    const child = spawn(process.execPath, args, { stdio: "ignore" });
-    const closed = once(child, "close");
-    const journal = join(directory.path, ".target.polyvisor-journal");
-    const lines = async (): Promise<number> =>
-      (await readFile(journal, "utf8").catch(() => "")).split("\n").length;
-    while ((await lines()) < 4 && child.exitCode === null) await sleep(2);
-    child.kill("SIGKILL");
-    const [, signal] = (await closed) as [number | null, string | null];
-    expect(signal).toBe("SIGKILL");
-    expect(await readdir(directory.path)).not.toContain("target");
-
-    const { status, json } = await runJson(...args.slice(1));
-    expect(status).toBe(0);
-    expect(json["resumedSize"]).toBeGreaterThanOrEqual(128 * MEBIBYTE);
-    expect((await readFile(target)).equals(raw)).toBe(true);
-    expect((await readdir(directory.path)).filter((name) => name.startsWith("."))).toEqual([]);
-  });
-
   test("interrupted, it leaves nothing and says so", { timeout: 120_000 }, async () => {
     await using directory = await temporaryDirectory();
     const source = await makeQcow2(directory.path, noise(300 * MEBIBYTE, 5));
@@ -188,21 +167,43 @@ test("every error code has an exit status of its class", () => {
   }
 });
 
-test("progress is a line for people", () => {
-  const line = progressLine({
+describe("progress for people", () => {
+  const progress = {
     phase: "converting",
     bytesIn: 512 * MEBIBYTE,
-    bytesOut: 0,
+    bytesOut: 600 * MEBIBYTE,
     bytesPerSecond: 100 * MEBIBYTE,
     fraction: 0.5,
     secondsLeft: 65,
+  } as const;
+
+  test("says what is known", () => {
+    expect(progressText(progress)).toBe(
+      "50 %, 512 MiB read, 600 MiB written, 100 MiB/s, 1 min 5 s left",
+    );
+    const unknown = { phase: "converting", bytesIn: 0, bytesOut: 0, bytesPerSecond: 0 } as const;
+    expect(progressText(unknown)).toBe("0 bytes read, 0 bytes written, 0 bytes/s");
+    expect(progressText({ ...unknown, phase: "storing" })).toBe("waiting for the disk");
+    expect(progressText({ ...unknown, phase: "checking" })).toBe("checking the result");
+    expect([formatBytes(1536), formatSeconds(7265)]).toEqual(["1.5 KiB", "2 h 1 min"]);
   });
-  expect(line).toBe(
-    `${"█".repeat(15)}${"░".repeat(15)}  50 %  512 MiB read, 100 MiB/s, 1 min 5 s left`,
-  );
-  const unknown = { phase: "converting", bytesIn: 0, bytesOut: 0, bytesPerSecond: 0 } as const;
-  expect(progressLine(unknown)).toBe("0 bytes read, 0 bytes/s");
-  expect(progressLine({ ...unknown, phase: "storing" })).toBe("waiting for the disk");
-  expect(progressLine({ ...unknown, phase: "checking" })).toBe("checking the result");
-  expect([formatBytes(1536), formatSeconds(7265)]).toEqual(["1.5 KiB", "2 h 1 min"]);
+
+  test("is a bar on a terminal that is gone in the end", async () => {
+    const shown: string[] = [];
+    const terminal = Object.assign(
+      new Writable({
+        write: (chunk: Buffer, _encoding, done) => {
+          shown.push(chunk.toString("utf8"));
+          done();
+        },
+      }),
+      { isTTY: true, columns: 200, rows: 40 },
+    ) as unknown as WriteStream;
+    {
+      using bar = await openProgressBar(terminal);
+      bar.report(progress);
+    }
+    expect(shown.join("")).toContain(`${"█".repeat(15)}${"░".repeat(15)} 50 %, 512 MiB read`);
+    expect(shown.join("").endsWith("\u001b[2K")).toBe(true);
+  });
 });

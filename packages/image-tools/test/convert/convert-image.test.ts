@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { once } from "node:events";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { spawn } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import {
   checkImage,
@@ -112,12 +110,12 @@ describe("convertImage", () => {
       .update(await readFile(path))
       .digest("hex");
     const target = join(directory.path, "target");
-    const digests = { source: true, content: true };
+    const digests = { source: ["sha256"] as const, content: true };
     const converted = await convertImage({ source: path, target, to: "raw", digests });
-    expect(converted.source.sha256).toBe(sha256);
+    expect(converted.source.digests?.sha256).toBe(sha256);
     const again = await convertImage({ source: target, target, to: "raw", digests });
     expect(again.contentDigest).toBe(converted.contentDigest);
-    expect(again.source.sha256).toBe(createHash("sha256").update(raw).digest("hex"));
+    expect(again.source.digests?.sha256).toBe(createHash("sha256").update(raw).digest("hex"));
   });
 
   test("reports truthful progress to its end", async () => {
@@ -190,7 +188,7 @@ describe("convertImage", () => {
         sizeBytes: image.virtualSizeBytes,
         async *[Symbol.asyncIterator]() {
           signal?.addEventListener("abort", () => resolve());
-          await never;
+          if (signal?.aborted !== true) await never;
           signal?.throwIfAborted();
           yield* image.stream();
         },
@@ -274,128 +272,10 @@ describe("convertImage", () => {
     await using server = await serveLoopback(sendBytes(image));
     const target = join(directory.path, "target");
     const source = `${server.origin}/disk.qcow2`;
-    const digests = { source: true };
+    const digests = { source: ["sha256"] as const };
     const converted = await convertImage({ source, target, to: "raw", digests });
     expect((await readFile(target)).equals(raw)).toBe(true);
-    expect(converted.source.sha256).toBe(createHash("sha256").update(image).digest("hex"));
+    expect(converted.source.digests?.sha256).toBe(createHash("sha256").update(image).digest("hex"));
     expect((await readdir(directory.path)).filter((name) => name.startsWith("."))).toEqual([]);
-  });
-});
-
-describe("resuming", () => {
-  async function makeLarge(directory: string): Promise<{ source: string; raw: Buffer }> {
-    const raw = Buffer.concat([rawDisk(70 * MEBIBYTE), noise(90 * MEBIBYTE, 3)]);
-    return { source: await makeQcow2(directory, raw), raw };
-  }
-
-  test("an aborted conversion goes on where it was", { timeout: 120_000 }, async () => {
-    await using directory = await temporaryDirectory();
-    const { source, raw } = await makeLarge(directory.path);
-    const target = join(directory.path, "target");
-    const controller = new AbortController();
-    const digests = { content: true };
-    const whole = await convertImage({ source, target, to: "raw", digests });
-
-    const options = { source, target, to: "raw", resume: true, digests } as const;
-    const interrupted = convertImage({
-      ...options,
-      threads: 1,
-      signal: controller.signal,
-      onProgress: ({ fraction = 0 }) => {
-        if (fraction > 0.7) controller.abort();
-      },
-    });
-    await expect(interrupted).rejects.toThrow("aborted");
-    const left = await readdir(directory.path);
-    expect(left).toContain(".target.polyvisor-journal");
-
-    const resumed = await convertImage(options);
-    expect(resumed.resumedBytes).toBeGreaterThanOrEqual(64 * MEBIBYTE);
-    expect(resumed.contentDigest).toBe(whole.contentDigest);
-    expect((await readFile(target)).equals(raw)).toBe(true);
-    expect((await readdir(directory.path)).filter((name) => name.startsWith("."))).toEqual([]);
-  });
-
-  test(
-    "what was damaged meanwhile is written again, and another source starts over",
-    { timeout: 120_000 },
-    async () => {
-      await using directory = await temporaryDirectory();
-      const { source, raw } = await makeLarge(directory.path);
-      const target = join(directory.path, "target");
-      const options = { source, target, to: "raw", resume: true } as const;
-      const interrupt = async (): Promise<void> => {
-        const controller = new AbortController();
-        const { signal } = controller;
-        await expect(
-          convertImage({
-            ...options,
-            threads: 1,
-            signal,
-            onProgress: ({ fraction = 0 }) => {
-              if (fraction > 0.9) controller.abort();
-            },
-          }),
-        ).rejects.toThrow("aborted");
-      };
-      await interrupt();
-      const partial = join(directory.path, ".target.polyvisor-partial");
-      const damaged = await readFile(partial);
-      damaged[100 * MEBIBYTE] = (damaged[100 * MEBIBYTE] ?? 0) ^ 1;
-      await writeFile(partial, damaged);
-      const resumed = await convertImage(options);
-      expect(resumed.resumedBytes).toBe(64 * MEBIBYTE);
-      expect((await readFile(target)).equals(raw)).toBe(true);
-
-      await interrupt();
-      const other = Buffer.from(raw);
-      other[600] = 1;
-      await makeQcow2(directory.path, other);
-      expect((await convertImage(options)).resumedBytes).toBe(0);
-      expect((await readFile(target)).equals(other)).toBe(true);
-    },
-  );
-
-  test("a failure that will not pass keeps nothing", async () => {
-    await using directory = await temporaryDirectory();
-    const text = Buffer.alloc(4 * MEBIBYTE, "All work and no play makes a dull boy. ");
-    const source = await makeQcow2(directory.path, text, "-c");
-    const bytes = await readFile(source);
-    bytes.fill(0xff, 5 * 65536, 5 * 65536 + 40);
-    await writeFile(source, bytes);
-    const target = join(directory.path, "target");
-    await expect(convertImage({ source, target, to: "raw", resume: true })).rejects.toMatchObject({
-      code: "IMAGE_CORRUPT",
-    });
-    expect((await readdir(directory.path)).filter((name) => name !== "image.qcow2")).toEqual([
-      "source.raw",
-    ]);
-  });
-
-  test("says when a conversion cannot be gone on with", async () => {
-    await using directory = await temporaryDirectory();
-    const source = await makeQcow2(directory.path, rawDisk());
-    const target = join(directory.path, "target");
-    const converted = await convertImage({ source, target, to: "qcow2", resume: true });
-    expect(converted.warnings).toEqual([expect.stringContaining("start over")]);
-  });
-
-  test("two conversions to the same target do not get in each other's way", async () => {
-    await using directory = await temporaryDirectory();
-    const source = await makeQcow2(directory.path, rawDisk());
-    const target = join(directory.path, "target");
-    const other = spawn("sleep", ["60"]);
-    try {
-      const header = { version: 1, identity: "", process: other.pid };
-      const journal = join(directory.path, ".target.polyvisor-journal");
-      await writeFile(journal, `${JSON.stringify(header)}\n`);
-      await expect(convertImage({ source, target, to: "raw", resume: true })).rejects.toMatchObject(
-        { code: "IMAGE_CONFLICT" },
-      );
-    } finally {
-      other.kill();
-      await once(other, "close");
-    }
-    expect((await convertImage({ source, target, to: "raw", resume: true })).resumedBytes).toBe(0);
   });
 });

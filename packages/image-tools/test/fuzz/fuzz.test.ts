@@ -1,8 +1,17 @@
 import { expect, test } from "vitest";
 import { runFuzzer } from "./run-fuzzer.ts";
 
-test("changed images never crash, hang or exhaust their reader", { timeout: 120_000 }, async () => {
-  const report = await runFuzzer({ durationMs: 4000, seed: 20_260_101 });
+const MINUTE_MS = 60_000;
+const MAX_MEMORY_BYTES = 600 * 1024 * 1024;
+
+test("changed images never crash, hang or exhaust their reader", { timeout: 180_000 }, async () => {
+  const seed = Date.now() % 2 ** 31;
+  const report = await runFuzzer({
+    durationMs: MINUTE_MS,
+    seed,
+    maxMemoryBytes: MAX_MEMORY_BYTES,
+  });
+  process.stdout.write(`fuzzer: ${report.runs} runs, ${report.runsPerSecond}/s, seed ${seed}\n`);
   expect(report.failures).toEqual([]);
   expect(report.runs).toBeGreaterThan(500);
   expect(report.accepted).toBeGreaterThan(0);

@@ -1,7 +1,12 @@
 import { zstdCompressSync, gzipSync } from "node:zlib";
 import { compress } from "lzma-native";
+import { forwardSteps } from "../../src/convert/forward-steps.ts";
 import { streamDecoder } from "../../src/decode/stream-decoders.ts";
+import { openForwardDisk } from "../../src/forward/forward-disk.ts";
+import { RawStream } from "../../src/forward/raw-stream.ts";
+import { WindowReader } from "../../src/forward/window-reader.ts";
 import {
+  detectImage,
   isImageError,
   memoryReader,
   openDiskImage,
@@ -22,6 +27,8 @@ const MAX_DECODED_BYTES = 4 * 1024 * 1024;
 const MAX_RUN_MS = 5000;
 // The first read of a qcow2 image, which holds its whole header cluster.
 const LIMITS = { maxReadBytes: 2 * 1024 * 1024, maxReads: 100_000 };
+// A stream is read whole, whatever its size.
+const WHOLE = { maxReadBytes: MAX_SEED_BYTES, maxReads: 1 };
 const DISK_FORMATS = new Set(["qcow2", "raw", "iso", "vmdk", "vdi", "vhd", "vhdx"]);
 const ARCHIVE_FORMATS = new Set(["ova", "oci"]);
 const SMALL_CONTENT = Buffer.from("some text that repeats itself, ".repeat(200));
@@ -78,7 +85,8 @@ export async function runFuzzer(options: FuzzOptions): Promise<FuzzReport> {
     const mutant = random.chance(3, 4) ? repairChecksums(plain) : plain;
     const before = now;
     try {
-      if (seed.kind === "disk") await readDisk(mutant, random);
+      if (seed.kind === "disk" && random.chance(1, 8)) await streamDisk(mutant, random);
+      else if (seed.kind === "disk") await readDisk(mutant, random);
       else if (seed.kind === "archive") await readArchive(mutant);
       else await unwrap(mutant, seed.kind);
       accepted += 1;
@@ -117,6 +125,34 @@ async function readDisk(mutant: Mutant, random: Random): Promise<void> {
   }
   if (streamed !== image.virtualSizeBytes) {
     throw new FuzzFailure(`${streamed} bytes streamed of ${image.virtualSizeBytes}`);
+  }
+}
+
+/** Reads a mutant as it would come from a server without ranges. */
+async function streamDisk(mutant: Mutant, random: Random): Promise<void> {
+  const whole = await mutantReader(mutant, WHOLE).read(0, mutant.sizeBytes);
+  const detected = detectImage(whole);
+  if (detected.kind !== "image") return;
+  const { format } = detected;
+  if (format === "raw" || format === "iso") {
+    const options = { format, head: whole, maxBytes: MAX_DISK_BYTES, signal: undefined };
+    for await (const _extent of new RawStream(inPieces(whole), options).extents());
+    return;
+  }
+  const windowBytes = random.chance(1, 2) ? 256 * 1024 : MAX_SEED_BYTES;
+  const window = new WindowReader(inPieces(whole), { windowBytes, maxBytes: MAX_SEED_BYTES });
+  await window.fill();
+  const disk = await openForwardDisk(window, format, {
+    maxVirtualSizeBytes: MAX_DISK_BYTES,
+    maxTableBytes: MAX_TABLE_BYTES,
+    lazy: false,
+  });
+  let streamed = 0;
+  for await (const step of forwardSteps({ window, disk, head: whole, format }, {})) {
+    streamed += step.length;
+  }
+  if (streamed !== disk.virtualSizeBytes) {
+    throw new FuzzFailure(`${streamed} bytes planned of ${disk.virtualSizeBytes}`);
   }
 }
 

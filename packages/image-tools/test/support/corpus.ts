@@ -10,6 +10,7 @@ export interface CorpusEntry {
   readonly format?: string;
   readonly inner?: string;
   readonly raw_sha256?: string;
+  readonly virtual_size?: number;
   readonly stored?: string;
 }
 

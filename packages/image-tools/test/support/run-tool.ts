@@ -7,6 +7,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "qemu-img": "qemu-utils",
   "qemu-io": "qemu-utils",
   isoinfo: "genisoimage",
+  losetup: "mount",
   openssl: "openssl",
   xmllint: "libxml2-utils",
   "docker-registry": "docker-registry",

@@ -2,9 +2,10 @@ import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createWorkerPool } from "../../src/worker/worker-pool.ts";
-import { inlineExecutor } from "../../src/worker/copy-executor.ts";
+import { inlineExecutor } from "../../src/worker/inline-executor.ts";
 import type { CopyJob } from "../../src/worker/copy-job.ts";
 import { hostSpans } from "../../src/worker/host-spans.ts";
+import { jobSlices } from "../../src/worker/job-slices.ts";
 import { noise } from "../support/made-images.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 
@@ -94,4 +95,44 @@ test("reads what is near at once, and nothing beyond the end", () => {
     { offset: 0, length: 512 },
     { offset: 10_000_000, length: 100 },
   ]);
+});
+
+test("cuts a piece into slices that end at clusters of 64 KiB", () => {
+  const block = (hostOffset: number) =>
+    ({
+      type: "compressed",
+      length: 96 * 1024,
+      hostOffset,
+      hostLength: 100,
+      codec: "deflate",
+      blockBytes: 96 * 1024,
+    }) as const;
+  const segments = [
+    { type: "data", length: 300 * 1024, hostOffset: 4096 },
+    { type: "hole", length: 20 * 1024 },
+    block(1),
+    block(2),
+    { type: "data", length: 77, hostOffset: 0 },
+  ] as const;
+  const length = segments.reduce((sum, segment) => sum + segment.length, 0);
+  const start = 64 * 1024;
+  const slices = [...jobSlices({ start, length, segments })];
+  const kibibytes = slices.map((slice) => [slice.start / 1024, slice.length / 1024]);
+  expect(kibibytes).toEqual([
+    [64, 320],
+    [384, 192 + 77 / 1024],
+  ]);
+  expect(slices.flatMap((slice) => slice.segments)).toEqual([
+    { type: "data", length: 192 * 1024, hostOffset: 4096 },
+    { type: "data", length: 108 * 1024, hostOffset: 4096 + 192 * 1024 },
+    ...segments.slice(1),
+  ]);
+  const aligned = [
+    ...jobSlices({
+      start: 0,
+      length: 600 * 1024,
+      segments: [{ type: "data", length: 600 * 1024, hostOffset: 512 }],
+    }),
+  ];
+  expect(aligned.map((slice) => slice.length / 1024)).toEqual([256, 256, 88]);
 });

@@ -1,7 +1,8 @@
 import { deflateRawSync, deflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { decodeBlock } from "../../src/worker/decode-block.ts";
-import { noise } from "../support/made-images.ts";
+import { decodeBlock, type DecodedBlock } from "../src/disk/decode-block.ts";
+import type { BlockCodec } from "../src/disk/disk-segment.ts";
+import { noise } from "./support/made-images.ts";
 
 const BLOCK_BYTES = 4096;
 const block = Buffer.concat([noise(2048), Buffer.alloc(2048, "dull boy ")]);
@@ -12,19 +13,32 @@ const CODECS = [
   ["zstd", zstdCompressSync],
 ] as const;
 
+function decode(codec: BlockCodec, bytes: Buffer): DecodedBlock & { readonly bytes: Buffer } {
+  const target = Buffer.alloc(BLOCK_BYTES);
+  const segment = {
+    type: "compressed",
+    length: BLOCK_BYTES,
+    hostOffset: 0,
+    hostLength: bytes.length,
+    codec,
+    blockBytes: BLOCK_BYTES,
+  } as const;
+  return { ...decodeBlock(segment, bytes, target), bytes: target };
+}
+
 describe.each(CODECS)("%s", (codec, compress) => {
   test("decodes a block, with or without stray bytes behind it", () => {
     const compressed = compress(block);
     for (const stray of [0, 1, 300]) {
       const bytes = Buffer.concat([compressed, Buffer.alloc(stray)]);
-      const decoded = decodeBlock(codec, bytes, BLOCK_BYTES, BLOCK_BYTES);
+      const decoded = decode(codec, bytes);
       expect(decoded).toEqual({ bytes: block, overlong: false });
     }
   });
 
   test("cuts what goes on after the block, and says so", () => {
     const long = compress(Buffer.concat([block, noise(9000, 2)]));
-    const decoded = decodeBlock(codec, long, BLOCK_BYTES, BLOCK_BYTES);
+    const decoded = decode(codec, long);
     expect(decoded).toEqual({ bytes: block, overlong: true });
   });
 
@@ -38,7 +52,7 @@ describe.each(CODECS)("%s", (codec, compress) => {
       compress(block.subarray(0, BLOCK_BYTES - 1)),
       compress(Buffer.alloc(80 * 1024 * 1024)),
     ]) {
-      expect(() => decodeBlock(codec, bytes, BLOCK_BYTES, BLOCK_BYTES)).toThrow(isCorrupt);
+      expect(() => decode(codec, bytes)).toThrow(isCorrupt);
     }
   });
 });
@@ -47,6 +61,6 @@ test("a block of zstd may have several frames", () => {
   const frames = [block.subarray(0, 1000), block.subarray(1000)].map((part) =>
     zstdCompressSync(part),
   );
-  const decoded = decodeBlock("zstd", Buffer.concat(frames), BLOCK_BYTES, BLOCK_BYTES);
+  const decoded = decode("zstd", Buffer.concat(frames));
   expect(decoded).toEqual({ bytes: block, overlong: false });
 });
