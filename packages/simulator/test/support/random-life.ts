@@ -1,5 +1,5 @@
 import { isPolyvisorError } from "@polyvisor/core";
-import type { Duration, Fault } from "@polyvisor/simulator";
+import type { Fault } from "@polyvisor/simulator";
 import * as fc from "fast-check";
 import { blankDisk, diskOfImage, imageManifest, machine, type World } from "./world.ts";
 
@@ -30,8 +30,12 @@ export type Action =
       readonly name: string;
       readonly event: "shutDown" | "reboot" | "crash" | "hang";
     }
-  | { readonly type: "power"; readonly host: string; readonly verb: "powerOff" | "reset" }
-  | { readonly type: "cut"; readonly between: readonly [string, string]; readonly for: Duration }
+  | {
+      readonly type: "power";
+      readonly host: string;
+      readonly verb: "powerOff" | "powerOn" | "reset";
+    }
+  | { readonly type: "cut"; readonly between: readonly [string, string]; readonly seconds: number }
   | { readonly type: "fault"; readonly fault: Fault }
   | { readonly type: "wait"; readonly seconds: number };
 
@@ -133,7 +137,7 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         arbitrary: record({
           type: fc.constant("power" as const),
           host: oneOf(...HOSTS),
-          verb: oneOf("powerOff" as const, "reset" as const),
+          verb: oneOf("powerOff" as const, "powerOn" as const, "reset" as const),
         }),
       },
       {
@@ -141,7 +145,7 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         arbitrary: record({
           type: fc.constant("cut" as const),
           between: oneOf(...endpoints.map((end) => ["manager", end] as const)),
-          for: oneOf("3s" as const, "40s" as const, "5m" as const),
+          seconds: oneOf(3, 40, 300),
         }),
       },
       {
@@ -177,8 +181,19 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         arbitrary: record({ type: fc.constant("wait" as const), seconds: oneOf(0, 1, 7, 30, 120) }),
       },
     ),
-    { minLength: 5, maxLength: 40 },
+    { minLength: 15, maxLength: 40, size: "max" },
   );
+}
+
+/** Three VMs that run, and a disk to spare. */
+export async function settle(world: World): Promise<void> {
+  const [spare = "", ...disks] = DISKS;
+  await world.platform.apply([imageManifest("ubuntu"), diskOfImage(spare, "ubuntu")]);
+  for (const [index, name] of MACHINES.entries()) {
+    const disk = disks[index] ?? "";
+    await world.platform.apply([blankDisk(disk), machine(name, [disk])]);
+  }
+  await world.center.clock.advance(120_000);
 }
 
 /** Does what somebody does; that it is refused is no fault. */
@@ -267,6 +282,7 @@ export async function act(world: World, action: Action, undo: Disposable[]): Pro
         break;
       case "cut": {
         const cut = center.cut(...action.between);
+        center.clock.setTimer(action.seconds * 1000, () => cut[Symbol.dispose]());
         undo.push(cut);
         break;
       }
