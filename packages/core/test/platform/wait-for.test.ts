@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { blankDisk, diskOfUrl, vm, vmWithDisk } from "../support/manifests.ts";
+import { blankDisk, diskOfUrl, operation, vm, vmWithDisk } from "../support/manifests.ts";
 import { World } from "../support/world.ts";
 
 describe("waitFor", () => {
@@ -24,6 +24,25 @@ describe("waitFor", () => {
     expect((await gone).metadata.name).toBe("linux");
     await expect(virtualMachines.waitFor("linux", { deleted: true })).rejects.toMatchObject({
       code: "POLYVISOR_NOT_FOUND",
+    });
+  });
+
+  it("ends with an error when an operation is superseded", async () => {
+    await using world = await World.open();
+    await world.apply(...vmWithDisk("linux"));
+    await world.untilPhase("VirtualMachine", "linux", "Running");
+    for (const host of ["node-1", "node-2"]) world.hypervisor.setReachable(host, false);
+    await world.apply(operation("first", "Stop", "linux"));
+    const waiting = world.platform.virtualMachineOperations.waitFor("first", {
+      phase: "Completed",
+    });
+    await world.apply(operation("second", "Stop", "linux", { force: true }));
+    await world.pass(1000);
+    await expect(waiting).rejects.toMatchObject({
+      code: "POLYVISOR_FAILED",
+      message: expect.stringMatching(
+        /^VirtualMachineOperation "default\/first" was superseded\. .*Superseded by second with type Stop/,
+      ) as string,
     });
   });
 
