@@ -25,6 +25,9 @@ export type Action =
   | { readonly type: "attach"; readonly name: string; readonly disk: string }
   | { readonly type: "detach"; readonly name: string; readonly disk: string }
   | { readonly type: "snapshot"; readonly disk: string }
+  | { readonly type: "machine-snapshot"; readonly name: string }
+  | { readonly type: "restore"; readonly name: string }
+  | { readonly type: "clone"; readonly name: string }
   | {
       readonly type: "guest";
       readonly name: string;
@@ -124,6 +127,13 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         }),
       },
       { weight: 1, arbitrary: record({ type: fc.constant("snapshot" as const), disk }) },
+      {
+        weight: 3,
+        arbitrary: record({
+          type: oneOf("machine-snapshot" as const, "restore" as const, "clone" as const),
+          name: machineName,
+        }),
+      },
       {
         weight: 3,
         arbitrary: record({
@@ -271,6 +281,48 @@ export async function act(world: World, action: Action, undo: Disposable[]): Pro
             kind: "VirtualDiskSnapshot",
             metadata: { name: `of-${action.disk}` },
             spec: { virtualDiskName: action.disk, requiredConsistency: false },
+          },
+        ]);
+        break;
+      case "machine-snapshot":
+        await platform.apply([
+          {
+            apiVersion: API,
+            kind: "VirtualMachineSnapshot",
+            metadata: { name: `of-${action.name}` },
+            spec: {
+              virtualMachineName: action.name,
+              requiredConsistency: false,
+              keepIPAddress: "Always",
+            },
+          },
+        ]);
+        break;
+      case "restore":
+        await platform.apply([
+          {
+            apiVersion: API,
+            kind: "VirtualMachineOperation",
+            metadata: { generateName: "restore-" },
+            spec: {
+              type: "Restore",
+              virtualMachineName: action.name,
+              restore: { mode: "BestEffort", virtualMachineSnapshotName: `of-${action.name}` },
+            },
+          },
+        ]);
+        break;
+      case "clone":
+        await platform.apply([
+          {
+            apiVersion: API,
+            kind: "VirtualMachineOperation",
+            metadata: { generateName: "clone-" },
+            spec: {
+              type: "Clone",
+              virtualMachineName: action.name,
+              clone: { mode: "BestEffort", customization: { nameSuffix: "-copy" } },
+            },
           },
         ]);
         break;
