@@ -13,6 +13,7 @@ const MINIMUM_NODE = [22, 19];
 
 const BENCHES = [
   "packages/core/bench/platform.bench.ts",
+  "packages/core/bench/addresses.bench.ts",
   "packages/backend-libvirt/bench/rpc.bench.ts",
   "packages/backend-libvirt/bench/fleet.bench.ts",
   "packages/backend-libvirt/bench/start.bench.ts",

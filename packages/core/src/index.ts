@@ -16,6 +16,7 @@ export type {
   ModuleConfigInput,
   ModuleSettings,
   ModuleSettingsInput,
+  StorageClassSettings,
 } from "./api/module-config.ts";
 export type { Namespace, NamespaceInput, NamespaceStatus } from "./api/namespace.ts";
 export type { Node, NodeInput, NodeSpec, NodeStatus } from "./api/node.ts";

@@ -297,3 +297,30 @@ describe("a screen", () => {
     expect((await next()).length).toBe(16 + 640 * 400 * 4);
   });
 });
+
+describe("what must never be", () => {
+  it("is noticed: one disk and one address of two guests", async () => {
+    const scene = await running();
+    const { center, hypervisor, storage, spec } = scene;
+    const [volume = ""] = center.storage("storage").volumes();
+    await center.clock.until(storage.attach(volume, "node-2", never));
+    const other = { ...spec, uid: "another", name: "other" };
+    await center.clock.until(hypervisor.startGuest(other, { host: "node-2" }, never));
+    expect(center.violations()).toEqual([
+      "address 10.66.10.2: default/other on node-2 and default/web on node-1",
+      expect.stringMatching(
+        /^disk \/dev\/simulator\/.*: default\/other on node-2 and default\/web/,
+      ),
+    ]);
+  });
+
+  it("is noticed: two runs of one VM", async () => {
+    const scene = await running();
+    const { center, hypervisor, spec } = scene;
+    const again = { ...spec, incarnation: 2, disks: [], interfaces: [] };
+    await center.clock.until(hypervisor.startGuest(again, { host: "node-3" }, never));
+    expect(center.violations()).toEqual([
+      `guest ${spec.uid}: default/web on node-3 and default/web on node-1`,
+    ]);
+  });
+});

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, it } from "vitest";
 import { administratorGuide } from "./guides/administrator-guide.ts";
 import { Shell } from "./guides/shell.ts";
 import { userGuide } from "./guides/user-guide.ts";
+import { SHAPES } from "./support/fixtures.ts";
 import { openWorld, type World } from "./support/world.ts";
 
 const MEBIBYTE = 2 ** 20;
@@ -66,17 +67,25 @@ const dataCenter: DataCenterOptions = {
   },
 };
 
-describe.each([administratorGuide, userGuide])("$title, from top to bottom", ({ steps }) => {
+const replays = SHAPES.flatMap((placement) =>
+  [administratorGuide, userGuide].map((guide) => ({ ...guide, placement })),
+);
+
+describe.each(replays)("$title, from top to bottom, $placement placement", (replay) => {
+  const { steps, placement } = replay;
   let world: World;
   let shell: Shell;
   beforeAll(async () => {
-    world = await openWorld(dataCenter, {
-      uploads: {
-        external: "https://virtualization.example.com/upload",
-        inCluster: "http://10.222.165.239/upload",
+    world = await openWorld(
+      { ...dataCenter, placement },
+      {
+        uploads: {
+          external: "https://virtualization.example.com/upload",
+          inCluster: "http://10.222.165.239/upload",
+        },
+        settings: { virtualMachineCIDRs: ["10.66.10.0/24", "10.66.20.0/24"] },
       },
-      settings: { virtualMachineCIDRs: ["10.66.10.0/24", "10.66.20.0/24"] },
-    });
+    );
     shell = new Shell(world);
   });
   afterAll(() => world[Symbol.asyncDispose]());

@@ -75,6 +75,47 @@ describe.each(SHAPES)("a platform on a data centre, %s placement", (shape) => {
     expect(world.center.violations()).toEqual([]);
   });
 
+  it("brings back what a disk held when its machine's snapshot was taken", async () => {
+    await using world = await running(shape);
+    const { center, platform } = world;
+    const said = (text: string): void =>
+      center.guest("web").write("vd-web", 4096, Buffer.from(text));
+    said("before");
+    const apiVersion = "virtualization.deckhouse.io/v1alpha2";
+    await platform.apply([
+      {
+        apiVersion,
+        kind: "VirtualMachineSnapshot",
+        metadata: { name: "one" },
+        spec: { virtualMachineName: "web", requiredConsistency: true, keepIPAddress: "Always" },
+      },
+    ]);
+    await world.untilPhase("VirtualMachineSnapshot", "one", "Ready");
+    const snapshots = center.log.lines().map((line) => JSON.parse(line) as object);
+    expect(snapshots).toContainEqual(
+      expect.objectContaining({ event: "snapshot-created", consistent: true }),
+    );
+    expect(center.guest("web").state.frozen).toBeUndefined();
+    said("after!");
+    await platform.apply([
+      {
+        apiVersion,
+        kind: "VirtualMachineOperation",
+        metadata: { name: "back" },
+        spec: {
+          type: "Restore",
+          virtualMachineName: "web",
+          restore: { mode: "Strict", virtualMachineSnapshotName: "one" },
+        },
+      },
+    ]);
+    await world.untilPhase("VirtualMachineOperation", "back", "Completed");
+    await restarted(world, 1);
+    expect(Buffer.from(center.guest("web").read("vd-web", 4096, 6)).toString()).toBe("before");
+    expect((await platform.virtualMachines.get("web")).status?.ipAddress).toBe("10.66.10.2");
+    expect(center.violations()).toEqual([]);
+  });
+
   it("removes everything that was made", async () => {
     await using world = await running(shape);
     const { platform, center } = world;

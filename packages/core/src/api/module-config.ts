@@ -18,7 +18,7 @@ export const MODULE_CONFIG_NAME = "virtualization";
 export interface ModuleConfig extends Resource {
   readonly kind: "ModuleConfig";
   readonly spec: {
-    /** Default true. */
+    /** Always true, which is the default. */
     readonly enabled: boolean;
     /** Version of the settings' schema. Default 1. */
     readonly version: number;
@@ -113,6 +113,12 @@ async function admitModuleConfig(
   }
   warnOfIdleSettings(spec.settings, context);
   const issues: AdmissionIssue[] = [];
+  if (!spec.enabled) {
+    issues.push({
+      field: "spec.enabled",
+      message: "the platform is not switched off by its settings: dispose of it instead",
+    });
+  }
   const ranges: AddressRange[] = [];
   spec.settings.virtualMachineCIDRs.forEach((cidr, index) => {
     try {

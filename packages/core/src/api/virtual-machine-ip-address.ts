@@ -2,7 +2,6 @@ import * as z from "zod";
 import type { Condition } from "./conditions.ts";
 import type { KindDefinition } from "./kind.ts";
 import { type Resource, V1ALPHA2 } from "./meta.ts";
-export { leaseAddress, leaseName } from "./lease-name.ts";
 import { admitAddress } from "./virtual-machine-ip-address-admission.ts";
 
 /** The claim of a namespace to an IP address. */

@@ -13,10 +13,15 @@ export interface ImageStoreFixture extends AsyncDisposable {
 
 const MEBIBYTE = 2 ** 20;
 
-/** A raw disk image: nothing but bytes. */
+/** A raw disk image of one partition, as the master boot record of a PC describes it. */
 function file(first: string): Buffer {
   const bytes = Buffer.alloc(2 * MEBIBYTE);
-  bytes.write(first);
+  const entry = 446;
+  bytes.writeUInt8(0x83, entry + 4);
+  bytes.writeUInt32LE(1, entry + 8);
+  bytes.writeUInt32LE(bytes.length / 512 - 1, entry + 12);
+  bytes.writeUInt16BE(0x55aa, 510);
+  bytes.write(first, 512);
   bytes.write("end", bytes.length - 512);
   return bytes;
 }
@@ -184,18 +189,18 @@ const cases: readonly ConformanceCase<ImageStoreFixture>[] = [
     title: "the content of a disk becomes an image",
     requires: [],
     async run({ imageStore }) {
-      const head = file("one").subarray(0, 512);
+      const head = file("one").subarray(0, 1024);
       const stream: SparseStream = {
-        sizeBytes: MEBIBYTE,
+        sizeBytes: 2 * MEBIBYTE,
         async *[Symbol.asyncIterator]() {
           yield { type: "data", bytes: head };
-          yield { type: "hole", length: MEBIBYTE - 512 };
+          yield { type: "hole", length: 2 * MEBIBYTE - head.length };
         },
         [Symbol.asyncDispose]: async () => {},
       };
       const source = { type: "disk", id: "vd-1", open: async () => stream } as const;
       await imageStore.importImage("vi-one", source, {});
-      await assertKept(imageStore, "vi-one", Buffer.concat([head], MEBIBYTE));
+      await assertKept(imageStore, "vi-one", Buffer.concat([head], 2 * MEBIBYTE));
     },
   },
   {

@@ -1,4 +1,4 @@
-import { leaseAddress, leaseName } from "../api/virtual-machine-ip-address.ts";
+import { leaseAddress, leaseName } from "../api/lease-name.ts";
 import { AddressPool } from "../ipam/address-pool.ts";
 import { parseRange } from "../util/address-range.ts";
 import { jsonEquals } from "../util/json.ts";

@@ -1,5 +1,5 @@
 import { keyOf } from "../api/meta.ts";
-import type { GuestRecord, RestartAwaitingChange } from "../api/virtual-machine-status.ts";
+import type { GuestRecord } from "../api/virtual-machine-status.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import { type ConfigurationChange, planChanges } from "../machine/configuration-changes.ts";
 import { type GuestObservation, recordObservation } from "../machine/guest-record.ts";
@@ -29,7 +29,7 @@ import {
   type MachineOperations,
   OPERATIONS_BY_MACHINE,
 } from "./machine-operations.ts";
-import { gatherMachineParts, type MachineParts } from "./machine-parts.ts";
+import { gatherMachineParts, indexMachineSnapshots, type MachineParts } from "./machine-parts.ts";
 import { MachinePlacement } from "./machine-placement.ts";
 import { asApplied, type MachineOutcome, MachinePower } from "./machine-power.ts";
 import { storeRecord } from "./machine-record.ts";
@@ -51,7 +51,6 @@ interface Look {
   readonly parts: MachineParts | undefined;
   readonly operations: MachineOperations;
   readonly changes: readonly ConfigurationChange[];
-  readonly awaitingRestart: readonly RestartAwaitingChange[];
   readonly action: PowerAction;
   readonly signal: AbortSignal;
 }
@@ -103,6 +102,10 @@ export class MachineController implements RunnableController {
       if (isWaiting(vm)) enqueue(vm);
     };
     indexAttachments(this.#context);
+    indexMachineSnapshots(this.#context);
+    caches.onChange("VirtualMachineSnapshot", ({ metadata, spec }) =>
+      this.#controller.enqueue(`${metadata.namespace}/${spec.virtualMachineName}`),
+    );
     const attachments = caches.of("VirtualMachineBlockDeviceAttachment");
     const ofAttachments = (kind: string, key: string): void => {
       for (const { metadata, spec } of attachments.findBy(
@@ -240,7 +243,7 @@ export class MachineController implements RunnableController {
       terminationGracePeriodSeconds: applied.terminationGracePeriodSeconds,
       now: clock.now(),
     });
-    return { record, parts, operations, changes, awaitingRestart, action, signal };
+    return { record, parts, operations, changes, action, signal };
   }
 
   async #carryOut(

@@ -1,10 +1,12 @@
 import type { ConditionInput } from "../api/conditions.ts";
 import { findCondition } from "../api/conditions.ts";
+import { keyOf } from "../api/meta.ts";
 import { sizingProblem } from "../api/sizing-policy.ts";
 import type { VirtualMachineClass } from "../api/virtual-machine-class.ts";
 import type { VirtualMachine } from "../api/virtual-machine.ts";
 import { condition } from "../machine/machine-conditions.ts";
 import { decideProvisioning, type ProvisioningData } from "../machine/provisioning-decision.ts";
+import { snapshottingConditions } from "../snapshots/machine-snapshotting.ts";
 import type { ControllerContext } from "./controller-context.ts";
 import { findAddress, type MachineAddress } from "./machine-address.ts";
 import { findMac } from "./machine-mac.ts";
@@ -44,6 +46,7 @@ export async function gatherMachineParts(
     ...classPart.conditions,
     devices.condition,
     provisioned,
+    ...snapshottingConditions(phasesOfSnapshots(vm, context)),
   ];
   const { vmClass } = classPart;
   const { address } = addressPart;
@@ -55,13 +58,42 @@ export async function gatherMachineParts(
     provisioning,
     conditions,
     ready: conditions.every(
-      ({ status, reason }) => status === "True" || reason === WAITING_FOR_FIRST_CONSUMER,
+      ({ status, reason }) =>
+        (status === "True" && reason !== SNAPSHOTTING) || reason === WAITING_FOR_FIRST_CONSUMER,
     ),
   };
 }
 
 /** A disk that is made where the VM will run does not keep it from being placed. */
 const WAITING_FOR_FIRST_CONSUMER = "WaitingForWaitForFirstConsumerBlockDevicesToBeReady";
+
+/** Disks that are read for a snapshot must not change. */
+const SNAPSHOTTING = "SnapshottingInProgress";
+
+/** Names the snapshots of a VM: an index of their cache. */
+const SNAPSHOTS_BY_MACHINE = "machine-of-snapshot";
+
+/** To be called before the caches follow the store. */
+export function indexMachineSnapshots({ caches }: ControllerContext): void {
+  caches
+    .of("VirtualMachineSnapshot")
+    .addIndex(SNAPSHOTS_BY_MACHINE, ({ metadata, spec }) => [
+      `${metadata.namespace}/${spec.virtualMachineName}`,
+    ]);
+}
+
+function phasesOfSnapshots(
+  { metadata }: VirtualMachine,
+  { caches }: ControllerContext,
+): ("Pending" | "InProgress")[] {
+  const snapshots = caches
+    .of("VirtualMachineSnapshot")
+    .findBy(SNAPSHOTS_BY_MACHINE, keyOf(metadata));
+  return snapshots.flatMap(({ status }) => {
+    const phase = status?.phase ?? "Pending";
+    return phase === "Pending" || phase === "InProgress" ? [phase] : [];
+  });
+}
 
 function findClass(
   vm: VirtualMachine,

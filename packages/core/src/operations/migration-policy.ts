@@ -1,5 +1,4 @@
-/** How a VM may be migrated. Source: the DVP custom resource definitions, `spec.liveMigrationPolicy`. */
-export type LiveMigrationPolicy = "AlwaysSafe" | "PreferSafe" | "AlwaysForced" | "PreferForced";
+import type { LiveMigrationPolicy } from "../api/virtual-machine.ts";
 
 /** Whether the guest may be slowed down so that its memory is copied faster than it changes, or why the wish is wrong. */
 export type EffectiveMigrationPolicy =

@@ -4,24 +4,13 @@ import {
   type OperationWish,
   supersedes,
 } from "../api/operation-supersede.ts";
-import type { RunPolicy } from "../api/virtual-machine.ts";
-import { type LiveMigrationPolicy, migrationPolicy } from "./migration-policy.ts";
-
-/** The phases that an operation may find its VM in. */
-export type MachinePhase =
-  | "Pending"
-  | "Running"
-  | "Degraded"
-  | "Terminating"
-  | "Stopped"
-  | "Stopping"
-  | "Starting"
-  | "Migrating"
-  | "Pause";
+import type { VirtualMachinePhase } from "../api/virtual-machine-status.ts";
+import type { LiveMigrationPolicy, RunPolicy } from "../api/virtual-machine.ts";
+import { migrationPolicy } from "./migration-policy.ts";
 
 /** What a VM's suitability for an operation depends on. */
 export interface OperationTarget {
-  readonly phase: MachinePhase;
+  readonly phase: VirtualMachinePhase;
   readonly runPolicy: RunPolicy;
   readonly liveMigrationPolicy: LiveMigrationPolicy;
   /** Why the VM cannot be migrated. */
@@ -29,7 +18,7 @@ export interface OperationTarget {
 }
 
 /** An operation of the same VM that was created earlier and has not ended. */
-export interface EarlierOperation extends OperationWish {
+interface EarlierOperation extends OperationWish {
   readonly name: string;
 }
 
@@ -53,7 +42,10 @@ export type OperationDecision =
 
 /** Phases that an operation can begin in; those after `forced` only by force. */
 const PHASES: Readonly<
-  Record<OperationType, { readonly any: readonly MachinePhase[]; readonly forced?: "Stopping" }>
+  Record<
+    OperationType,
+    { readonly any: readonly VirtualMachinePhase[]; readonly forced?: "Stopping" }
+  >
 > = {
   Start: { any: ["Stopped", "Stopping"] },
   // A migration that is under way is given up for a Stop or Restart.
@@ -114,7 +106,7 @@ export function decideOperation({ wish, target, earlier }: OperationInputs): Ope
   const { any, forced } = PHASES[type];
   if (!any.includes(phase) && !(wish.force === true && phase === forced)) {
     return fail(
-      "NotApplicableForVirtualMachinePhase",
+      "NotApplicableForVirtualVirtualMachinePhase",
       `Operation type ${type} is not applicable for VirtualMachine in phase ${phase}`,
     );
   }

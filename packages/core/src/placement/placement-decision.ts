@@ -48,7 +48,7 @@ export interface PlacementInputs {
 }
 
 /** A host that does not fit, with the reason for a person: "does not answer". */
-export interface RejectedHost {
+interface RejectedHost {
   readonly host: string;
   readonly reason: string;
 }

@@ -7,7 +7,7 @@ import { isPolyvisorError, PolyvisorError } from "../util/errors.ts";
 
 /** What is waited for; the first that is named counts. */
 export type WaitGoal<R> =
-  /** `status.phase` has this value. Ends with an error when the phase becomes `Failed` instead. */
+  /** `status.phase` has this value. Ends with an error when it becomes `Failed`, or `Superseded`, instead. */
   | { readonly phase: string }
   /** The condition of this type has the status `True`. */
   | { readonly condition: string }
@@ -82,10 +82,12 @@ function isReached<R extends Resource>(resource: R, goal: WaitGoal<R>): boolean 
     return false;
   }
   if ("condition" in goal) return findCondition(conditions, goal.condition)?.status === "True";
-  if (phase === "Failed" && goal.phase !== "Failed") {
+  const lost = phase === "Failed" || phase === "Superseded";
+  if (lost && goal.phase !== phase) {
+    const verb = phase === "Failed" ? "has failed" : "was superseded";
     throw new PolyvisorError(
       "POLYVISOR_FAILED",
-      `${resource.kind} "${keyOf(resource.metadata)}" has failed. ${describeState(resource)}`,
+      `${resource.kind} "${keyOf(resource.metadata)}" ${verb}. ${describeState(resource)}`,
     );
   }
   return phase === goal.phase;

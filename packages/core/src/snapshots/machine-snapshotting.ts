@@ -1,26 +1,15 @@
 import type { ConditionInput } from "../api/conditions.ts";
 
-/** The conditions of a machine that come from its snapshots. */
-export function snapshottingConditions(inputs: {
-  /** Phases of the machine's own snapshots that are not taken yet. */
-  readonly snapshots: readonly ("Pending" | "InProgress")[];
-  /** True while its guest's file systems are held at rest. */
-  readonly frozen: boolean;
-}): ConditionInput[] {
-  const conditions: ConditionInput[] = [];
-  const { snapshots, frozen } = inputs;
-  if (snapshots.includes("InProgress")) {
-    conditions.push(yes("Snapshotting", "SnapshottingInProgress", "A snapshot is being taken."));
-  } else if (snapshots.length > 0) {
-    const message = "A snapshot waits for being taken.";
-    conditions.push(yes("Snapshotting", "WaitingForTheSnapshotToStart", message));
+/** The condition `Snapshotting` of a machine, from the phases of its snapshots that are not taken yet; none without. */
+export function snapshottingConditions(
+  phases: readonly ("Pending" | "InProgress")[],
+): ConditionInput[] {
+  const [type, status] = ["Snapshotting", "True"] as const;
+  if (phases.includes("InProgress")) {
+    const message = "A snapshot is being taken.";
+    return [{ type, status, reason: "SnapshottingInProgress", message }];
   }
-  if (frozen) {
-    conditions.push(yes("FilesystemFrozen", "Frozen", "The file systems of the guest are frozen."));
-  }
-  return conditions;
-}
-
-function yes(type: string, reason: string, message: string): ConditionInput {
-  return { type, status: "True", reason, message };
+  if (phases.length === 0) return [];
+  const message = "A snapshot waits for being taken.";
+  return [{ type, status, reason: "WaitingForTheSnapshotToStart", message }];
 }

@@ -111,3 +111,49 @@ describe("a guest that runs is never denied", () => {
     );
   });
 });
+
+describe("a guest that asks for a reboot", () => {
+  const RESET = present("stopped", { stopReason: "guest-reset" });
+  it.each([
+    ["2026-01-01T00:00:59Z", 5],
+    ["2026-01-01T00:01:00Z", 0],
+  ])("at %s has %d failures in a row", (now, failures) => {
+    expect(recordObservation(record("Running", { failures: 4 }), RESET, now)).toMatchObject({
+      stopReason: "GuestReset",
+      failures,
+    });
+  });
+});
+
+describe("a guest that is being stopped ends by what it is stopped for", () => {
+  it.each(["StoppedByOperation", "StoppedForRestart", "StoppedForMaintenance"] as const)(
+    "%s",
+    (stopCause) => {
+      const before = record("Stopping", { stopCause, forced: true, failures: 3 });
+      const after = recordObservation(before, present("stopped"), SOON);
+      expect(after).toEqual(record("Stopped", { stopReason: stopCause, since: SOON }));
+    },
+  );
+});
+
+describe("the host of a guest that runs", () => {
+  const elsewhere = present("running", { host: "node-2" });
+  const migration = { id: "1", source: "node-1", target: "node-2", autoConverge: false, since: "" };
+
+  it("is where it is seen", () => {
+    expect(recordObservation(record("Running"), elsewhere, SOON)?.host).toBe("node-2");
+  });
+
+  it("is changed by the end of a migration alone while there is one", () => {
+    const before = record("Running", { migration });
+    expect(recordObservation(before, elsewhere, SOON)).toBe(before);
+  });
+
+  it("becomes known while a scheduler looks for it", () => {
+    const { host: _, ...before } = record("Starting");
+    expect(recordObservation(before, present("pending", { host: "node-2" }), SOON)).toEqual({
+      ...before,
+      host: "node-2",
+    });
+  });
+});

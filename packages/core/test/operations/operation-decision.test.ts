@@ -1,18 +1,12 @@
+import type { LiveMigrationPolicy, VirtualMachinePhase } from "@polyvisor/core";
 import { describe, expect, it } from "vitest";
 import {
   type OperationType,
   type OperationWish,
   supersedes,
 } from "../../src/api/operation-supersede.ts";
-import {
-  type LiveMigrationPolicy,
-  migrationPolicy,
-} from "../../src/operations/migration-policy.ts";
-import {
-  decideOperation,
-  type MachinePhase,
-  type OperationTarget,
-} from "../../src/operations/operation-decision.ts";
+import { migrationPolicy } from "../../src/operations/migration-policy.ts";
+import { decideOperation, type OperationTarget } from "../../src/operations/operation-decision.ts";
 
 const TYPES: readonly OperationType[] = [
   "Start",
@@ -23,7 +17,7 @@ const TYPES: readonly OperationType[] = [
   "Restore",
   "Clone",
 ];
-const PHASES: readonly MachinePhase[] = [
+const PHASES: readonly VirtualMachinePhase[] = [
   "Pending",
   "Running",
   "Degraded",
@@ -45,7 +39,7 @@ function wish(text: string): OperationWish {
 }
 
 describe("an operation", () => {
-  it.each<[string, MachinePhase[]]>([
+  it.each<[string, VirtualMachinePhase[]]>([
     ["Start", ["Stopped", "Stopping"]],
     ["Stop", ["Pending", "Running", "Degraded", "Starting", "Migrating", "Pause"]],
     [
@@ -68,7 +62,7 @@ describe("an operation", () => {
       if (decision.type === "begin") return true;
       expect(decision).toEqual({
         type: "fail",
-        reason: "NotApplicableForVirtualMachinePhase",
+        reason: "NotApplicableForVirtualVirtualMachinePhase",
         message: `Operation type ${what.split(" ")[0]} is not applicable for VirtualMachine in phase ${phase}`,
       });
       return false;

@@ -31,6 +31,26 @@ describe("a ModuleConfig is refused with", () => {
     );
   });
 
+  it("the wish to switch the platform off", async () => {
+    await using world = await World.open();
+    const config = moduleConfig(["10.66.10.0/24"]) as { spec: object };
+    await expect(
+      world.apply({ ...config, spec: { ...config.spec, enabled: false } }),
+    ).rejects.toThrow(
+      'ModuleConfig "virtualization" is invalid: spec.enabled: the platform is not switched off by its settings: dispose of it instead',
+    );
+  });
+
+  it("warnings of what has no effect", async () => {
+    await using world = await World.open();
+    const more = { dvcr: {}, liveMigration: { network: { type: "SystemNetwork" } } };
+    const [applied] = await world.platform.apply([moduleConfig(["10.66.10.0/24"], more)]);
+    expect(applied?.warnings).toEqual([
+      "spec.settings.dvcr is kept and has no effect here",
+      "spec.settings.liveMigration.network is kept and has no effect here",
+    ]);
+  });
+
   it("a setting that does not exist", async () => {
     await using world = await World.open();
     await expect(world.apply(moduleConfig([], { virtualMachineCIRDs: [] }))).rejects.toThrow(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { blankDisk, diskOfUrl, vm, vmWithDisk } from "../support/manifests.ts";
+import { blankDisk, diskOfUrl, operation, vm, vmWithDisk } from "../support/manifests.ts";
 import { World } from "../support/world.ts";
 
 describe("waitFor", () => {
@@ -25,6 +25,25 @@ describe("waitFor", () => {
     await expect(virtualMachines.waitFor("linux", { deleted: true })).rejects.toMatchObject({
       code: "POLYVISOR_NOT_FOUND",
     });
+  });
+
+  it("ends with an error when an operation is superseded", async () => {
+    await using world = await World.open();
+    await world.apply(...vmWithDisk("linux"));
+    await world.untilPhase("VirtualMachine", "linux", "Running");
+    for (const host of ["node-1", "node-2"]) world.hypervisor.setReachable(host, false);
+    await world.apply(operation("first", "Stop", "linux"));
+    const refused = expect(
+      world.platform.virtualMachineOperations.waitFor("first", { phase: "Completed" }),
+    ).rejects.toMatchObject({
+      code: "POLYVISOR_FAILED",
+      message: expect.stringMatching(
+        /^VirtualMachineOperation "default\/first" was superseded\. .*Superseded by second with type Stop/,
+      ) as string,
+    });
+    await world.apply(operation("second", "Stop", "linux", { force: true }));
+    await world.pass(1000);
+    await refused;
   });
 
   it("is over at once when the goal is reached already", async () => {

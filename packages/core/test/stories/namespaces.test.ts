@@ -22,6 +22,17 @@ describe("namespaces", () => {
     expect(await names(world)).toEqual(["default Active", "shop Active"]);
   });
 
+  it("can be made before anything is put into them", async () => {
+    await using world = await World.open();
+    const manifest = { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } };
+    await world.apply(manifest);
+    await world.platform.namespaces.delete("shop");
+    await world.untilGone("Namespace", "shop");
+    await world.apply(manifest);
+    await world.pass(10);
+    expect(await names(world)).toEqual(["default Active", "shop Active"]);
+  });
+
   it("take everything along when they are deleted, and leave the others alone", async () => {
     await using world = await World.open();
     await world.apply(

@@ -43,10 +43,3 @@ export async function put(world: World, manifest: object, status?: object): Prom
   } as unknown as NewResource<Kinds[Kind]>);
   if (status) await world.store.updateStatus(kind, { ...stored, status } as Kinds[Kind]);
 }
-
-/** A wish that stands in the table of what is not supported yet is no fault of its manifest. */
-export function whileThereAreGaps(message: string): string {
-  const [, issues = ""] = message.split(" is invalid: ");
-  const gaps = issues.split("; ").every((issue) => issue.endsWith(" is not supported yet"));
-  return gaps ? "accepted" : message;
-}

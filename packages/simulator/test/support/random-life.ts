@@ -1,5 +1,5 @@
 import { isPolyvisorError } from "@polyvisor/core";
-import type { Duration, Fault } from "@polyvisor/simulator";
+import type { Fault } from "@polyvisor/simulator";
 import * as fc from "fast-check";
 import { blankDisk, diskOfImage, imageManifest, machine, type World } from "./world.ts";
 
@@ -25,13 +25,20 @@ export type Action =
   | { readonly type: "attach"; readonly name: string; readonly disk: string }
   | { readonly type: "detach"; readonly name: string; readonly disk: string }
   | { readonly type: "snapshot"; readonly disk: string }
+  | { readonly type: "machine-snapshot"; readonly name: string }
+  | { readonly type: "restore"; readonly name: string }
+  | { readonly type: "clone"; readonly name: string }
   | {
       readonly type: "guest";
       readonly name: string;
       readonly event: "shutDown" | "reboot" | "crash" | "hang";
     }
-  | { readonly type: "power"; readonly host: string; readonly verb: "powerOff" | "reset" }
-  | { readonly type: "cut"; readonly between: readonly [string, string]; readonly for: Duration }
+  | {
+      readonly type: "power";
+      readonly host: string;
+      readonly verb: "powerOff" | "powerOn" | "reset";
+    }
+  | { readonly type: "cut"; readonly between: readonly [string, string]; readonly seconds: number }
   | { readonly type: "fault"; readonly fault: Fault }
   | { readonly type: "wait"; readonly seconds: number };
 
@@ -123,6 +130,13 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
       {
         weight: 3,
         arbitrary: record({
+          type: oneOf("machine-snapshot" as const, "restore" as const, "clone" as const),
+          name: machineName,
+        }),
+      },
+      {
+        weight: 3,
+        arbitrary: record({
           type: fc.constant("guest" as const),
           name: machineName,
           event: oneOf("shutDown" as const, "reboot" as const, "crash" as const, "hang" as const),
@@ -133,7 +147,7 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         arbitrary: record({
           type: fc.constant("power" as const),
           host: oneOf(...HOSTS),
-          verb: oneOf("powerOff" as const, "reset" as const),
+          verb: oneOf("powerOff" as const, "powerOn" as const, "reset" as const),
         }),
       },
       {
@@ -141,7 +155,7 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         arbitrary: record({
           type: fc.constant("cut" as const),
           between: oneOf(...endpoints.map((end) => ["manager", end] as const)),
-          for: oneOf("3s" as const, "40s" as const, "5m" as const),
+          seconds: oneOf(3, 40, 300),
         }),
       },
       {
@@ -177,8 +191,19 @@ export function actions(endpoints: readonly string[]): fc.Arbitrary<readonly Act
         arbitrary: record({ type: fc.constant("wait" as const), seconds: oneOf(0, 1, 7, 30, 120) }),
       },
     ),
-    { minLength: 5, maxLength: 40 },
+    { minLength: 15, maxLength: 40, size: "max" },
   );
+}
+
+/** Three VMs that run, and a disk to spare. */
+export async function settle(world: World): Promise<void> {
+  const [spare = "", ...disks] = DISKS;
+  await world.platform.apply([imageManifest("ubuntu"), diskOfImage(spare, "ubuntu")]);
+  for (const [index, name] of MACHINES.entries()) {
+    const disk = disks[index] ?? "";
+    await world.platform.apply([blankDisk(disk), machine(name, [disk])]);
+  }
+  await world.center.clock.advance(120_000);
 }
 
 /** Does what somebody does; that it is refused is no fault. */
@@ -259,6 +284,48 @@ export async function act(world: World, action: Action, undo: Disposable[]): Pro
           },
         ]);
         break;
+      case "machine-snapshot":
+        await platform.apply([
+          {
+            apiVersion: API,
+            kind: "VirtualMachineSnapshot",
+            metadata: { name: `of-${action.name}` },
+            spec: {
+              virtualMachineName: action.name,
+              requiredConsistency: false,
+              keepIPAddress: "Always",
+            },
+          },
+        ]);
+        break;
+      case "restore":
+        await platform.apply([
+          {
+            apiVersion: API,
+            kind: "VirtualMachineOperation",
+            metadata: { generateName: "restore-" },
+            spec: {
+              type: "Restore",
+              virtualMachineName: action.name,
+              restore: { mode: "BestEffort", virtualMachineSnapshotName: `of-${action.name}` },
+            },
+          },
+        ]);
+        break;
+      case "clone":
+        await platform.apply([
+          {
+            apiVersion: API,
+            kind: "VirtualMachineOperation",
+            metadata: { generateName: "clone-" },
+            spec: {
+              type: "Clone",
+              virtualMachineName: action.name,
+              clone: { mode: "BestEffort", customization: { nameSuffix: "-copy" } },
+            },
+          },
+        ]);
+        break;
       case "guest":
         center.guest(action.name)[action.event]();
         break;
@@ -267,6 +334,7 @@ export async function act(world: World, action: Action, undo: Disposable[]): Pro
         break;
       case "cut": {
         const cut = center.cut(...action.between);
+        center.clock.setTimer(action.seconds * 1000, () => cut[Symbol.dispose]());
         undo.push(cut);
         break;
       }

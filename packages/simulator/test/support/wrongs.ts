@@ -31,6 +31,8 @@ export async function wrongsAtOnce({ platform, center }: World): Promise<string[
 export async function wrongsInTheEnd(world: World): Promise<string[]> {
   const { platform, center } = world;
   const wrongs = await wrongsAtOnce(world);
+  for (const { name, frozen } of center.guests())
+    if (frozen === true) wrongs.push(`guest ${name} is still frozen`);
   for (const vm of (await platform.virtualMachines.list()).items) {
     const { name, uid } = vm.metadata;
     const runs = center.guests().filter((guest) => guest.uid === uid).length;

@@ -83,7 +83,7 @@ export async function eventually<T>(
 }
 
 /** Waits until a guest is listed with a power. */
-export function untilPower(
+function untilPower(
   fixture: HypervisorFixture,
   uid: string,
   power: GuestState["power"],
