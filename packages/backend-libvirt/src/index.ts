@@ -18,3 +18,5 @@ export type {
 export type { HostLoad, HostStatistics } from "./metrics/host-statistics.ts";
 export type { LibvirtMigrationOptions } from "./migration/migration-options.ts";
 export type { LibvirtNetwork, NetworkMode } from "./network/network-settings.ts";
+export type { LibvirtStorage } from "./libvirt-storage.ts";
+export type { VolumeMove } from "./storage/volume-move.ts";

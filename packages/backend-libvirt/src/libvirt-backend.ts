@@ -50,7 +50,7 @@ export interface LibvirtBackendOptions {
 /** A libvirt backend: always both a hypervisor and a storage. */
 export interface LibvirtBackend extends Backend {
   readonly hypervisor: LibvirtHypervisor;
-  readonly storage: Storage;
+  readonly storage: LibvirtStorage;
 }
 
 const DEFAULT_CLASSES: readonly LibvirtStorageClass[] = [
