@@ -17,6 +17,8 @@ const BENCHES = [
   "packages/backend-libvirt/bench/rpc.bench.ts",
   "packages/backend-libvirt/bench/fleet.bench.ts",
   "packages/backend-libvirt/bench/start.bench.ts",
+  "packages/backend-libvirt/bench/storage.bench.ts",
+  "packages/backend-libvirt/bench/migration.bench.ts",
 ];
 
 function run(command, args) {

@@ -6,7 +6,7 @@ import { type EmbeddedHost, startEmbeddedHost } from "@polyvisor/backend-libvirt
 import type { SparseExtent, SparseStream, Storage } from "@polyvisor/core";
 
 const MEBIBYTE = 2 ** 20;
-const DATA_MEBIBYTES = 256;
+const DATA_MEBIBYTES = 1024;
 const HUGE_BYTES = 100 * 2 ** 30;
 const ROUNDS = 3;
 const signal = new AbortController().signal;
@@ -80,8 +80,18 @@ for (let round = 0; round < ROUNDS; round += 1) {
     await timed(() => virsh(host, "vol-download", ...pool, "vd", `${file}.out`)),
   );
   await rm(`${file}.out`);
-  times.virshUp.push(await timed(() => virsh(host, "vol-upload", ...pool, "vd", file)));
   await storage.deleteVolume("vd", signal);
+  // Into a volume that is as new as ours was.
+  await virsh(host, "pool-define-as", "virsh", "dir", "--target", `${host.directory}/virsh`);
+  await virsh(host, "pool-build", "virsh");
+  await virsh(host, "pool-start", "virsh");
+  const size = `${DATA_MEBIBYTES}M`;
+  await virsh(host, "vol-create-as", "virsh", "vd", size, "--allocation", "0", "--format", "raw");
+  times.virshUp.push(await timed(() => virsh(host, "vol-upload", "--pool", "virsh", "vd", file)));
+  await virsh(host, "vol-delete", "--pool", "virsh", "vd");
+  await virsh(host, "pool-destroy", "virsh");
+  await virsh(host, "pool-delete", "virsh");
+  await virsh(host, "pool-undefine", "virsh");
   times.sparse.push(await fill(storage, HUGE_BYTES));
   await storage.deleteVolume("vd", signal);
 }

@@ -17,3 +17,6 @@ export type {
 } from "./metrics/guest-statistics.ts";
 export type { HostLoad, HostStatistics } from "./metrics/host-statistics.ts";
 export type { LibvirtMigrationOptions } from "./migration/migration-options.ts";
+export type { LibvirtNetwork, NetworkMode } from "./network/network-settings.ts";
+export type { LibvirtStorage } from "./libvirt-storage.ts";
+export type { VolumeMove } from "./storage/volume-move.ts";

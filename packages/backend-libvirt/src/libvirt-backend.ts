@@ -6,6 +6,7 @@ import { LibvirtHypervisor } from "./libvirt-hypervisor.ts";
 import { MigrationBook } from "./migration/migration-book.ts";
 import type { LibvirtMigrationOptions } from "./migration/migration-options.ts";
 import { LibvirtStorage } from "./libvirt-storage.ts";
+import { checkNetworks, type LibvirtNetwork } from "./network/network-settings.ts";
 import {
   checkStorageClasses,
   type LibvirtStorageClass,
@@ -38,6 +39,8 @@ export interface LibvirtBackendOptions {
    * own, which is made with the first volume and removed with the last.
    */
   readonly storageClasses?: readonly LibvirtStorageClass[];
+  /** What hosts make of the platform's ranges. Default: networks with address translation. */
+  readonly networks?: readonly LibvirtNetwork[];
   /** How guests are migrated between hosts that have a `peerUri`. */
   readonly migration?: LibvirtMigrationOptions;
   /** Told when connections are lost. Default: nobody. */
@@ -47,7 +50,7 @@ export interface LibvirtBackendOptions {
 /** A libvirt backend: always both a hypervisor and a storage. */
 export interface LibvirtBackend extends Backend {
   readonly hypervisor: LibvirtHypervisor;
-  readonly storage: Storage;
+  readonly storage: LibvirtStorage;
 }
 
 const DEFAULT_CLASSES: readonly LibvirtStorageClass[] = [
@@ -68,6 +71,7 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
     name = "libvirt",
     storageClasses = DEFAULT_CLASSES,
     migration = {},
+    networks = [],
     logger = silent,
   } = options;
   const configured = Object.entries(options.hosts);
@@ -78,6 +82,7 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
     );
   }
   checkStorageClasses(storageClasses);
+  checkNetworks(networks);
   const pools = new Map(storageClasses.map((each) => [each.name, poolSettings(each)]));
   const book = new MigrationBook();
   const hosts = new HostSet(
@@ -93,6 +98,7 @@ export function libvirtBackend(options: LibvirtBackendOptions): LibvirtBackend {
         saslCredentials,
         peerUri,
         migrations: book,
+        networks,
         logger,
       });
     }),

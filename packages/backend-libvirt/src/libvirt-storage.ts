@@ -23,6 +23,7 @@ import {
 } from "./storage/storage-class.ts";
 import { createVolume } from "./storage/volume-creation.ts";
 import { accessModeOf, allowMany, forgetHolders, hold, letGo } from "./storage/volume-holders.ts";
+import { moveVolume, type VolumeMove } from "./storage/volume-move.ts";
 import { overlayName } from "./storage/volume-names.ts";
 import { type FoundVolume, VolumePlaces } from "./storage/volume-places.ts";
 import { PoolSnapshots, removeUnused } from "./storage/volume-snapshots.ts";
@@ -156,6 +157,37 @@ export class LibvirtStorage implements Storage {
     await translated(found.host.name, () => letGo(found.pool, name, hostName, signal));
   }
 
+  /**
+   * Moves a volume to another class while a guest runs on it. Does nothing when it is of that class.
+   *
+   * @throws `POLYVISOR_NOT_FOUND` without the volume or the class, `POLYVISOR_REFUSED` when the guest does not run there
+   *   with it, or the class cannot have it on that host; the volume is then where it was.
+   */
+  move(name: string, request: VolumeMove, signal: AbortSignal): Promise<VolumeState> {
+    return this.#mutex.run(name, async () => {
+      const { storageClass, attachedTo } = request;
+      if (!this.#classes.has(storageClass)) {
+        const message = `storage "${this.name}" has no class "${storageClass}"`;
+        throw new PolyvisorError("POLYVISOR_NOT_FOUND", message);
+      }
+      const from = await this.#places.require(name, signal);
+      if (from.className === storageClass) return this.#state(from, signal);
+      const to = this.#places.of(storageClass).find(({ host }) => host.name === attachedTo.host);
+      const source = this.#places.of(from.className).find(({ host }) => host === to?.host);
+      const isThere = source && (from.pool.settings.shared || source.host === from.host);
+      if (!to || !isThere || (await this.#isForMany(from, signal))) {
+        const message = `volume "${name}" cannot be moved to class "${storageClass}" on host "${attachedTo.host}"`;
+        throw new PolyvisorError("POLYVISOR_REFUSED", message);
+      }
+      const volume = await translated(to.host.name, () =>
+        moveVolume({ ...source, volume: from.volume }, to, request, to.host, signal),
+      );
+      if (to.pool.settings.shared) await hold(to.pool, name, to.host.name, signal);
+      await forgetHolders(from.pool, name, signal);
+      return this.#state({ ...to, volume }, signal);
+    });
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#hosts.release();
   }
@@ -193,6 +225,10 @@ export class LibvirtStorage implements Storage {
       if (user) return user;
     }
     return undefined;
+  }
+
+  async #isForMany({ pool, volume }: FoundVolume, signal: AbortSignal): Promise<boolean> {
+    return (await accessModeOf(pool, volume.handle.name, signal)) === "ReadWriteMany";
   }
 
   async #removeBacking(

@@ -15,8 +15,15 @@ import { diskTarget } from "../src/domain/disk-element.ts";
 import { frozenNote, resetNote } from "../src/domain/domain-notes.ts";
 import { domainXml, type DomainEnvironment } from "../src/domain/domain-xml.ts";
 import { mergeDomain } from "../src/domain/merge-domain.ts";
-import { describeNetwork, networkXml } from "../src/network/network-xml.ts";
-import { directoryPoolXml, volumeXml } from "../src/storage/volume-xml.ts";
+import type { NetworkMode } from "../src/network/network-settings.ts";
+import { describeNetwork, fitsMode, networkXml } from "../src/network/network-xml.ts";
+import {
+  describeVolume,
+  directoryPoolXml,
+  logicalPoolXml,
+  networkPoolXml,
+  volumeXml,
+} from "../src/storage/volume-xml.ts";
 
 const SCHEMAS = "/usr/share/libvirt/schemas";
 const ALL_MODES: ReadonlySet<CpuMode> = new Set([
@@ -79,15 +86,22 @@ const spec: GuestSpec = {
     },
   ],
 };
-const kvm: DomainEnvironment = { virtType: "kvm", cpuModes: ALL_MODES, media: [] };
+const kvm: DomainEnvironment = {
+  virtType: "kvm",
+  cpuModes: ALL_MODES,
+  media: [],
+  isGuarded: () => false,
+};
 const emulated: DomainEnvironment = {
   virtType: "qemu",
   cpuModes: new Set(["maximum", "custom"]),
   media: ["/var/lib/libvirt/images/polyvisor/seed-1.iso"],
+  isGuarded: () => false,
 };
 
 const goldens: readonly [file: string, GuestSpec, DomainEnvironment][] = [
   ["host-model", spec, kvm],
+  ["guarded-interface", spec, { ...kvm, isGuarded: () => true }],
   [
     "host-passthrough",
     {
@@ -404,7 +418,42 @@ describe("other XML", () => {
   it("of networks, pools and volumes follows libvirt's schemas", async () => {
     await validate("network", networkXml("10.66.10.0/24", "10.66.10.1"));
     await validate("storagepool", directoryPoolXml("a & b", "/var/lib/a<b"));
-    await validate("storagevol", volumeXml({ name: "vd-1", sizeBytes: 4096, format: "raw" }));
+    const server = { server: "files.test", export: "/a & b", format: "nfs" };
+    await validate("storagepool", networkPoolXml("shared", server, "/var/lib/shared"));
+    await validate("storagepool", logicalPoolXml("fast", "vg<0>"));
+    const plain = { name: "vd-1", sizeBytes: 4096, format: "raw" } as const;
+    await validate("storagevol", volumeXml(plain));
+    const backing = { path: "/var/lib/a & b", format: "raw" } as const;
+    await validate("storagevol", volumeXml({ ...plain, format: "qcow2", backing }));
+  });
+
+  it.each<NetworkMode>([
+    { type: "nat" },
+    { type: "routed" },
+    { type: "isolated" },
+    { type: "bridge", bridge: "br0" },
+    { type: "open-vswitch", bridge: "br0" },
+    { type: "open-vswitch", bridge: "br0", vlan: 7 },
+  ])("of a network of %j follows libvirt's schema, and is told from the others", async (mode) => {
+    const xml = networkXml("10.66.10.0/24", "10.66.10.1", mode);
+    await validate("network", xml);
+    expect(fitsMode(describeNetwork(xml), mode)).toBe(true);
+    for (const other of [{ type: "nat" }, { type: "bridge", bridge: "br1" }] as const) {
+      expect(fitsMode(describeNetwork(xml), other)).toBe(
+        mode.type === other.type && !("bridge" in other),
+      );
+    }
+  });
+
+  it("of a volume tells its format and what it shows", () => {
+    const xml = `<volume><name>a</name><capacity unit="bytes">512</capacity><target><path>/p/a</path>
+      <format type="qcow2"/></target><backingStore><path>/p/b</path></backingStore></volume>`;
+    expect(describeVolume(xml)).toEqual({
+      sizeBytes: 512,
+      path: "/p/a",
+      format: "qcow2",
+      backingPath: "/p/b",
+    });
   });
 
   it("of a network has the reservations of its whole range, unless that is wide", () => {

@@ -72,7 +72,7 @@ async function contentOf(type: "volume" | "snapshot", name: string): Promise<Buf
   return bytes;
 }
 
-const second_ = (bytes: Buffer): string => bytes.toString("latin1", MEBIBYTE, MEBIBYTE + 3);
+const secondMebibyte = (bytes: Buffer): string => bytes.toString("latin1", MEBIBYTE, MEBIBYTE + 3);
 
 describe.each(["local", "shared"])("volumes of a %s class", (storageClass) => {
   it("become thin clones of a snapshot, which stays for them after it was deleted", async () => {
@@ -102,7 +102,7 @@ describe.each(["local", "shared"])("volumes of a %s class", (storageClass) => {
     await storage.deleteVolume("vd-base", never);
     const content = await contentOf("volume", "vd-thin");
     expect(content.length).toBe(16 * MEBIBYTE);
-    expect(second_(content)).toBe("aaa");
+    expect(secondMebibyte(content)).toBe("aaa");
     expect(content.subarray(2 * MEBIBYTE).every((byte) => byte === 0)).toBe(true);
     await storage.deleteVolume("vd-thin", never);
     expect(await leftovers()).toEqual([]);
@@ -118,7 +118,7 @@ describe.each(["local", "shared"])("volumes of a %s class", (storageClass) => {
     await storage.snapshots?.create({ name: "vds-two", volume: "vd-two" }, never);
     await storage.deleteVolume("vd-one", never);
     await storage.deleteVolume("vd-two", never);
-    expect(await contentOf("snapshot", "vds-two").then(second_)).toBe("ccc");
+    expect(await contentOf("snapshot", "vds-two").then(secondMebibyte)).toBe("ccc");
     await storage.snapshots?.delete("vds-two", never);
     expect(await leftovers()).toEqual([]);
   });
@@ -191,7 +191,7 @@ it(
       join(lab.sharedDirectory, "vd-data\n").trim(),
     );
     expect(await run(first, "virsh", "domblklist", "default_web")).not.toContain("overlay");
-    expect(await contentOf("snapshot", "vds-data").then(second_)).toBe("ddd");
+    expect(await contentOf("snapshot", "vds-data").then(secondMebibyte)).toBe("ddd");
     const other = { ...snapshot, name: "vds-other", volume: "vd-absent" };
     await expect(storage.snapshots?.create(other, never)).rejects.toMatchObject({
       code: "POLYVISOR_NOT_FOUND",
@@ -262,6 +262,35 @@ it("puts the guest back when a snapshot is given up", { timeout }, async () => {
   await hypervisor.removeGuest(guest.uid, place, never);
   await storage.snapshots?.delete("vds-full", never);
   await storage.deleteVolume("vd-full", never);
+  expect(await leftovers()).toEqual([]);
+});
+
+it("moves the disk of a running guest to another class", { timeout }, async () => {
+  const { storage, hypervisor } = backend;
+  await storage.createVolume(volumeOf("local", "vd-move", { host: "node-1" }), never);
+  await fill("vd-move", "m");
+  const guest = await withDisk(idleGuest("move"), "vd-move");
+  const place = { host: "node-1" };
+  const move = { storageClass: "shared", attachedTo: { guest, host: "node-1" } };
+  const refused = { code: "POLYVISOR_REFUSED" };
+  await expect(storage.move("vd-move", move, never)).rejects.toMatchObject(refused);
+  await hypervisor.startGuest(guest, place, never);
+  const elsewhere = { ...move, attachedTo: { guest, host: "node-2" } };
+  await expect(storage.move("vd-move", elsewhere, never)).rejects.toMatchObject(refused);
+  expect(await storage.getVolume("vd-move", never)).toMatchObject({ storageClass: "local" });
+  expect(await storage.move("vd-move", move, never)).toMatchObject({ storageClass: "shared" });
+  expect(await storage.move("vd-move", move, never)).toMatchObject({ storageClass: "shared" });
+  const path = join(lab.sharedDirectory, "vd-move");
+  for (const kind of ["--details", "--inactive"]) {
+    expect(await run(first, "virsh", "domblklist", kind, "default_move")).toContain(path);
+  }
+  await hypervisor.stopGuest(guest, place, "power-off", never);
+  await hypervisor.removeGuest(guest.uid, place, never);
+  expect(await contentOf("volume", "vd-move").then(secondMebibyte)).toBe("mmm");
+  await expect(storage.attach("vd-move", "node-2", never)).rejects.toMatchObject(refused);
+  await storage.detach("vd-move", "node-1", never);
+  await storage.attach("vd-move", "node-2", never);
+  await storage.deleteVolume("vd-move", never);
   expect(await leftovers()).toEqual([]);
 });
 

@@ -19,6 +19,8 @@ export interface DomainEnvironment {
   readonly cpuModes: ReadonlySet<CpuMode>;
   /** Paths on the host of the CD-ROMs that are made for the guest, as for cloud-init. */
   readonly media: readonly string[];
+  /** True for ranges whose guests are held to their addresses. */
+  readonly isGuarded: (cidr: string) => boolean;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface DomainEnvironment {
  */
 export function domainXml(
   spec: GuestSpec,
-  { virtType, cpuModes, media }: DomainEnvironment,
+  { virtType, cpuModes, media, isGuarded }: DomainEnvironment,
 ): string {
   const { machine, cpu, disks, interfaces } = spec;
   const { sockets, coresPerSocket, model } = cpu;
@@ -58,7 +60,7 @@ export function domainXml(
       {},
       ...disks.map((disk, index) => diskElement(disk, place(index))),
       ...media.map((path, index) => mediumElement(path, place(disks.length + index))),
-      ...interfaces.map((each) => interfaceElement(each, machine)),
+      ...interfaces.map((each) => interfaceElement(each, machine, isGuarded(each.cidr))),
       ...deviceElements(machine, virtType, interfaces.length),
     ],
   ]);

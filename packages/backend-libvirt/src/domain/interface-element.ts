@@ -4,8 +4,16 @@ import type { XmlNode } from "../xml/render-xml.ts";
 import { interfaceAlias } from "./device-alias.ts";
 import { isLegacy } from "./machine-elements.ts";
 
-/** A network card. */
-export function interfaceElement({ cidr, mac }: GuestInterface, machine: GuestMachine): XmlNode {
+/**
+ * A network card.
+ *
+ * @param isGuarded - Holds the guest to its addresses. Source: libvirt, "Network Filters", `clean-traffic`.
+ */
+export function interfaceElement(
+  { cidr, mac, address }: GuestInterface,
+  machine: GuestMachine,
+  isGuarded: boolean,
+): XmlNode {
   return [
     "interface",
     { type: "network" },
@@ -13,6 +21,9 @@ export function interfaceElement({ cidr, mac }: GuestInterface, machine: GuestMa
     ["source", { network: networkName(cidr) }],
     ["model", { type: cardModel(machine) }],
     ["alias", { name: interfaceAlias(mac) }],
+    isGuarded
+      ? ["filterref", { filter: "clean-traffic" }, ["parameter", { name: "IP", value: address }]]
+      : undefined,
   ];
 }
 

@@ -149,7 +149,8 @@ export class LibvirtHotplug implements Hotplug {
     return this.#change(ref, hostName, signal, async (host, guest) => {
       if (guest.description.interfaces.some(({ mac }) => mac === card.mac)) return;
       const { handle: domain } = guest;
-      const xml = renderXml(interfaceElement(card, PLUGGED_CARD));
+      const isGuarded = host.networks.isGuarded(card.cidr);
+      const xml = renderXml(interfaceElement(card, PLUGGED_CARD, isGuarded));
       const plug = async (): Promise<void> => {
         await host.connections.call(
           procedures.domainAttachDeviceFlags,

@@ -102,7 +102,11 @@ async function launch(
   signal: AbortSignal,
 ): Promise<GuestState> {
   const media = await writeGuestMedia(host, spec, signal);
-  const xml = domainXml(spec, { ...factsOf(host), media });
+  const xml = domainXml(spec, {
+    ...factsOf(host),
+    media,
+    isGuarded: (cidr) => host.networks.isGuarded(cidr),
+  });
   const domain = await define(host, spec, xml, signal);
   await host.connections.call(procedures.domainCreateWithFlags, { domain, flags: 0 }, { signal });
   const started = await host.describe(domain, signal);

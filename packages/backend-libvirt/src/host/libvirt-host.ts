@@ -11,6 +11,7 @@ import { type DomainDescription, describeDomain, guestState } from "../domain/do
 import type { MigrationBook } from "../migration/migration-book.ts";
 import { type DomainPower, isInTransit } from "../migration/migration-places.ts";
 import { HostNetworks } from "../network/host-networks.ts";
+import { type LibvirtNetwork, NetworkSettings } from "../network/network-settings.ts";
 import { type ConnectionPool, createConnectionPool } from "../rpc/connection-pool.ts";
 import { createStreamFactory } from "../rpc/create-stream-factory.ts";
 import { isNotFoundError } from "../rpc/libvirt-error.ts";
@@ -48,6 +49,7 @@ export interface LibvirtHostOptions {
   /** By which the daemons of other hosts reach this one's. */
   readonly peerUri: string | undefined;
   readonly migrations: MigrationBook;
+  readonly networks: readonly LibvirtNetwork[];
   readonly logger: Logger;
 }
 
@@ -114,7 +116,10 @@ export class LibvirtHost implements AsyncDisposable {
       uri: driverUri,
       saslCredentials,
     });
-    this.networks = new HostNetworks(this.connections);
+    this.networks = new HostNetworks(
+      this.connections,
+      new NetworkSettings(options.networks, labels),
+    );
     const pool = new HostPool(this.connections, OWN_POOL);
     this.pool = pool;
     this.pools = new Map(

@@ -1,10 +1,6 @@
-import {
-  type GuestDisk,
-  type GuestInterface,
-  type MigrationRequest,
-  PolyvisorError,
-} from "@polyvisor/core";
+import { type GuestDisk, type MigrationRequest, PolyvisorError } from "@polyvisor/core";
 import type { HostDomain, LibvirtHost } from "../host/libvirt-host.ts";
+import type { AttachedInterface } from "../network/host-networks.ts";
 import { procedures } from "../rpc/procedures.ts";
 import { type HostPool, hidingName } from "../storage/host-pool.ts";
 import type { VolumePlan } from "../storage/volume-xml.ts";
@@ -29,7 +25,7 @@ export interface MigrationPlan {
   readonly destinationXml: string;
   readonly persistentXml: string;
   /** Interfaces for which the target needs networks and reservations. */
-  readonly interfaces: readonly GuestInterface[];
+  readonly interfaces: readonly AttachedInterface[];
   readonly copies: readonly DiskCopy[];
   /** Files of the guest that nobody writes, by their names in the hosts' own pool. */
   readonly media: readonly string[];

@@ -1,4 +1,4 @@
-import { type GuestInterface, PolyvisorError } from "@polyvisor/core";
+import { PolyvisorError } from "@polyvisor/core";
 import { KeyedMutex } from "../host/keyed-mutex.ts";
 import type { ConnectionPool } from "../rpc/connection-pool.ts";
 import {
@@ -8,8 +8,11 @@ import {
 } from "../rpc/libvirt-error.ts";
 import { procedures } from "../rpc/procedures.ts";
 import type { NetworkHandle } from "../rpc/struct-layouts.ts";
+import type { LibvirtNetwork, NetworkSettings } from "./network-settings.ts";
 import {
   describeNetwork,
+  fitsMode,
+  givesAddresses,
   type NetworkDescription,
   networkName,
   networkXml,
@@ -24,23 +27,39 @@ const ADD_LAST = 3;
 const SECTION_DHCP_HOST = 4;
 const LIVE_AND_CONFIG = 3;
 
+/** An interface of a guest on a network of its host. */
+export interface AttachedInterface {
+  readonly cidr: string;
+  readonly gateway?: string | undefined;
+  readonly mac: string;
+  /** Absent where the host gives out no addresses. */
+  readonly address?: string | undefined;
+}
+
 /**
  * The networks of a host that guests of the configured ranges are attached to. Made when the first guest is started, and
  * removed with the last.
  */
 export class HostNetworks {
   readonly #pool: ConnectionPool;
+  readonly #settings: NetworkSettings;
   readonly #mutex = new KeyedMutex();
   /** Guests that are being started, by the name of their network: it must not go under them. */
   readonly #starting = new Map<string, number>();
 
-  constructor(pool: ConnectionPool) {
+  constructor(pool: ConnectionPool, settings: NetworkSettings) {
     this.#pool = pool;
+    this.#settings = settings;
+  }
+
+  /** True when guests of the range are held to their addresses. */
+  isGuarded(cidr: string): boolean {
+    return this.#settings.isGuarded(cidr);
   }
 
   /** Starts a guest with its networks running and its addresses reserved. */
   async during<T>(
-    interfaces: readonly GuestInterface[],
+    interfaces: readonly AttachedInterface[],
     start: () => Promise<T>,
     signal: AbortSignal,
   ): Promise<T> {
@@ -68,15 +87,14 @@ export class HostNetworks {
   async interfacesOf(
     attached: readonly { readonly network: string; readonly mac: string }[],
     signal: AbortSignal,
-  ): Promise<readonly GuestInterface[]> {
+  ): Promise<readonly AttachedInterface[]> {
     const found = await Promise.all(
-      attached.map(async ({ network: name, mac }): Promise<GuestInterface[]> => {
+      attached.map(async ({ network: name, mac }): Promise<AttachedInterface[]> => {
         const cidr = rangeOfNetwork(name);
         const network = cidr === undefined ? undefined : await this.#find(name, signal);
         if (cidr === undefined || network === undefined) return [];
         const { reservations, gateway } = await this.#describe(network, signal);
         const address = reservations.find((other) => other.mac === mac)?.address;
-        if (address === undefined || gateway === undefined) return [];
         return [{ cidr, gateway, mac, address }];
       }),
     );
@@ -101,15 +119,19 @@ export class HostNetworks {
     else this.#starting.delete(network);
   }
 
-  #reserve({ cidr, gateway, mac, address }: GuestInterface, signal: AbortSignal): Promise<void> {
-    if (gateway === undefined || gateway.includes(":")) {
+  async #reserve(attached: AttachedInterface, signal: AbortSignal): Promise<void> {
+    const { cidr, gateway, mac, address } = attached;
+    const settings = this.#settings.of(cidr);
+    const gives = givesAddresses(settings);
+    if (gives && (gateway === undefined || gateway.includes(":"))) {
       throw new PolyvisorError(
         "POLYVISOR_REFUSED",
-        `hosts get no network for the range ${cidr}: this backend needs an IPv4 range of /30 or wider`,
+        `hosts give out no addresses of the range ${cidr}: this backend needs an IPv4 range of /30 or wider, or a network of type "bridge"`,
       );
     }
-    return this.#mutex.run(networkName(cidr), async () => {
-      const network = await this.#ensure(cidr, gateway, signal);
+    await this.#mutex.run(networkName(cidr), async () => {
+      const network = await this.#ensure(settings, gateway, signal);
+      if (!gives || address === undefined) return;
       const { reservations } = await this.#describe(network, signal);
       const clashing = reservations.filter(
         (other) => other.mac === mac || other.address === address,
@@ -120,13 +142,24 @@ export class HostNetworks {
     });
   }
 
-  async #ensure(cidr: string, gateway: string, signal: AbortSignal): Promise<NetworkHandle> {
+  async #ensure(
+    settings: LibvirtNetwork,
+    gateway: string | undefined,
+    signal: AbortSignal,
+  ): Promise<NetworkHandle> {
+    const present = await this.#find(networkName(settings.range), signal);
+    if (present && !fitsMode(await this.#describe(present, signal), settings)) {
+      throw new PolyvisorError(
+        "POLYVISOR_REFUSED",
+        `the host has a network "${present.name}" that is not of type "${settings.type}" as the settings want it: stop the guests on it, or set it back`,
+      );
+    }
     const network =
-      (await this.#find(networkName(cidr), signal)) ??
+      present ??
       (
         await this.#pool.call(
           procedures.networkDefineXmlFlags,
-          { xml: networkXml(cidr, gateway), flags: 0 },
+          { xml: networkXml(settings.range, gateway, settings), flags: 0 },
           { signal },
         )
       ).network;

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { macAddressOf, parseRange, usableAddresses, usableCount } from "@polyvisor/core";
 import { attributeOf, childAt, childrenOf, parseXml } from "../xml/parse-xml.ts";
 import { renderXml, type XmlNode } from "../xml/render-xml.ts";
+import type { NetworkMode } from "./network-settings.ts";
 
 /** That a network interface gets an address. */
 export interface Reservation {
@@ -34,23 +35,71 @@ function preparedReservations(cidr: string): Reservation[] {
   return Array.from(usableAddresses(range), (address) => ({ mac: macAddressOf(address), address }));
 }
 
-/** The XML of a network with address translation for a range. Source: libvirt, "Network XML format". */
-export function networkXml(cidr: string, gateway: string): string {
-  const hosts = preparedReservations(cidr).map(reservationNode);
-  // Names of interfaces have at most 15 characters.
-  const bridge = `pv-${createHash("sha256").update(cidr).digest("hex").slice(0, 8)}`;
+/** True for networks on which the host gives out the addresses. */
+export function givesAddresses({ type }: NetworkMode): boolean {
+  return type === "nat" || type === "routed" || type === "isolated";
+}
+
+/** libvirt's word for how a network forwards; absent for one that does not. */
+function forwardMode({ type }: NetworkMode): string | undefined {
+  switch (type) {
+    case "nat":
+      return "nat";
+    case "routed":
+      return "route";
+    case "isolated":
+      return undefined;
+    case "bridge":
+    case "open-vswitch":
+      return "bridge";
+  }
+}
+
+/**
+ * The XML of the network for a range. Source: libvirt, "Network XML format".
+ *
+ * @param gateway - Needed where the host gives out the addresses.
+ */
+export function networkXml(
+  cidr: string,
+  gateway: string | undefined,
+  mode: NetworkMode = { type: "nat" },
+): string {
+  const forward = forwardMode(mode);
   return renderXml([
     "network",
     {},
     ["name", {}, networkName(cidr)],
-    ["forward", { mode: "nat" }],
+    forward === undefined ? undefined : ["forward", { mode: forward }],
+    ...(mode.type === "bridge" || mode.type === "open-vswitch"
+      ? bridgeElements(mode)
+      : ownBridgeElements(cidr, gateway)),
+  ]);
+}
+
+function bridgeElements(
+  mode: NetworkMode & { readonly type: "bridge" | "open-vswitch" },
+): (XmlNode | undefined)[] {
+  const isSwitch = mode.type === "open-vswitch";
+  return [
+    ["bridge", { name: mode.bridge }],
+    isSwitch && mode.vlan !== undefined ? ["vlan", {}, ["tag", { id: mode.vlan }]] : undefined,
+    isSwitch ? ["virtualport", { type: "openvswitch" }] : undefined,
+  ];
+}
+
+function ownBridgeElements(cidr: string, gateway: string | undefined): XmlNode[] {
+  const hosts = preparedReservations(cidr).map(reservationNode);
+  // Names of interfaces have at most 15 characters.
+  const bridge = `pv-${createHash("sha256").update(cidr).digest("hex").slice(0, 8)}`;
+  return [
     ["bridge", { name: bridge, stp: "off", delay: 0 }],
     [
       "ip",
       { address: gateway, prefix: cidr.split("/")[1] },
       hosts.length > 0 ? ["dhcp", {}, ...hosts] : undefined,
     ],
-  ]);
+  ];
 }
 
 /** A reservation as an element of `<dhcp>`. */
@@ -68,15 +117,34 @@ export interface NetworkDescription {
   readonly gateway: string | undefined;
   /** Guests that run with an interface on it. */
   readonly connections: number;
+  readonly forward: string | undefined;
+  /** Of the host's own, where the network only leads to it. */
+  readonly bridge: string | undefined;
+  readonly vlan: number | undefined;
+}
+
+/** True when a network is as its settings want it. */
+export function fitsMode(
+  { forward, bridge, vlan }: NetworkDescription,
+  mode: NetworkMode,
+): boolean {
+  if (forward !== forwardMode(mode)) return false;
+  if (givesAddresses(mode)) return true;
+  const wanted = mode.type === "open-vswitch" ? mode.vlan : undefined;
+  return "bridge" in mode && bridge === mode.bridge && vlan === wanted;
 }
 
 /** Reads the XML of a network. */
 export function describeNetwork(xml: string): NetworkDescription {
   const root = parseXml(xml);
   const hosts = childrenOf(childAt(root, "ip/dhcp"), "host");
+  const vlan = attributeOf(childAt(root, "vlan/tag"), "id");
   return {
     connections: Number(attributeOf(root, "connections") ?? 0),
     gateway: attributeOf(childAt(root, "ip"), "address"),
+    forward: attributeOf(childAt(root, "forward"), "mode"),
+    bridge: attributeOf(childAt(root, "bridge"), "name"),
+    vlan: vlan === undefined ? undefined : Number(vlan),
     reservations: hosts.flatMap((host) => {
       const mac = attributeOf(host, "mac");
       const address = attributeOf(host, "ip");

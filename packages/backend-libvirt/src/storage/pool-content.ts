@@ -6,6 +6,7 @@ import {
   type VolumeSource,
 } from "@polyvisor/core";
 import { translated } from "../host/translate-error.ts";
+import type { PoolVolume } from "./host-pool.ts";
 import { activeVolume } from "./active-volume.ts";
 import { unfoldedName } from "./volume-names.ts";
 import type { FoundVolume, VolumePlaces } from "./volume-places.ts";
@@ -74,18 +75,29 @@ function contentOf(
     sizeBytes: volume.sizeBytes,
     async *[Symbol.asyncIterator]() {
       const extents = pool.read(volume, signal);
+      let done = 0;
       try {
         for (;;) {
           const next = await translated(host.name, () => extents.next());
-          if (next.done === true) return;
+          if (next.done === true) break;
+          done += next.value.type === "data" ? next.value.bytes.length : next.value.length;
           yield next.value;
         }
+        // Whoever keeps the content must not take a part of it for the whole.
+        if (done !== volume.sizeBytes) throw incomplete(host.name, volume, done);
       } finally {
         await extents.return();
       }
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+function incomplete(host: string, { handle, sizeBytes }: PoolVolume, done: number): PolyvisorError {
+  return new PolyvisorError(
+    "POLYVISOR_UNAVAILABLE",
+    `host "${host}": reading volume "${handle.name}" gave ${done} of ${sizeBytes} bytes: read it again`,
+  );
 }
 
 /** The stream with a hole behind it up to the end of the volume: an upload cuts a file off where it ends. */
