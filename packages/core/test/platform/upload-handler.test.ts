@@ -46,8 +46,8 @@ describe("uploadHandler", () => {
     ["PUT", "/upload/", 404, "there is nothing at this address\n"],
   ])("answers %s %s with %d", async (method, path, status, text) => {
     await using served = await serve();
-    const request = new Request(`${served.origin}${path}`, { method, body: "boot" });
-    const response = await fetch(request);
+    const sent = { method, body: "boot" };
+    const response = await fetch(`${served.origin}${path}`, sent);
     expect(response.status).toBe(status);
     expect(await response.text()).toBe(text);
     if (status === 200) expect(served.received.get("token")).toBe("boot 4");
