@@ -12,6 +12,7 @@ const stamp = join(root, "node_modules", ".polyvisor-lockfile");
 const MINIMUM_NODE = [22, 19];
 
 const BENCHES = [
+  "packages/core/bench/addresses.bench.ts",
   "packages/core/bench/platform.bench.ts",
   "packages/core/bench/addresses.bench.ts",
   "packages/backend-libvirt/bench/rpc.bench.ts",

@@ -63,7 +63,7 @@ it("tells the customer what holds a VM up", async () => {
   await expect(delivery).rejects.toThrow("changed their mind");
 });
 
-it("gives the same evening every time", async () => {
+it("gives the same evening every time", { timeout: 60_000 }, async () => {
   const main = fileURLToPath(new URL("../main.ts", import.meta.url));
   const { stdout } = await promisify(execFile)(process.execPath, [
     "--conditions=@polyvisor/source",

@@ -49,6 +49,7 @@ describe("the pages for implementers", () => {
       "docs/fencing.md": 1,
       "docs/hypervisor.md": 1,
       "docs/image-store.md": 1,
+      "docs/machines.md": 0,
       "docs/minimal-backend.md": 1,
       "docs/resource-store.md": 1,
       "docs/resources.md": 1,

@@ -74,10 +74,12 @@ it("finds an implementation that breaks a rule, and reports a waiver of it", asy
       storage: Object.assign(new FakeStorage(), { deleteVolume: async () => {} }),
     };
   };
-  const failed = await runConformance(storageSuite, openBroken);
+  const cases = storageSuite.cases.filter(({ id }) => id.startsWith("volumes/"));
+  const suite = { ...storageSuite, cases };
+  const failed = await runConformance(suite, openBroken);
   expect(failed.find(({ id }) => id === "volumes/life")?.outcome).toBe("failed");
   const waivers = { "volumes/life": "deletes by night" };
-  const waived = await runConformance(storageSuite, openBroken, { waivers });
+  const waived = await runConformance(suite, openBroken, { waivers });
   expect(waived.find(({ id }) => id === "volumes/life")).toMatchObject({
     outcome: "waived",
     detail: "deletes by night",

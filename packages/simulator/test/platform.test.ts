@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { type Shape, SHAPES } from "./support/fixtures.ts";
-import { diskOfImage, imageManifest, machine, openWorld, type World } from "./support/world.ts";
+import {
+  blankDisk,
+  diskOfImage,
+  imageManifest,
+  machine,
+  openWorld,
+  type World,
+} from "./support/world.ts";
 
 /** A VM with a disk of an image, running. */
 async function running(placement: Shape): Promise<World> {
@@ -133,6 +140,28 @@ describe.each(SHAPES)("a platform on a data centre, %s placement", (shape) => {
         ?.hypervisor?.guests(new AbortController().signal) ?? Promise.reject(new Error("none")),
     )) ?? { guests: [] };
     expect(guests).toEqual([]);
+  });
+});
+
+describe.each(SHAPES)("a disk that lies on one host, %s placement", (placement) => {
+  it("is made where its first machine runs, and keeps it there", async () => {
+    const local = { name: "local", local: true, bindingMode: "WaitForFirstConsumer" } as const;
+    const storages = [{ name: "storage", classes: [local] }];
+    await using world = await openWorld({ placement, storages });
+    const { center, platform } = world;
+    await platform.apply([blankDisk("web")]);
+    await world.untilPhase("VirtualDisk", "web", "WaitForFirstConsumer");
+    await platform.apply([machine("web", ["web"])]);
+    await world.untilPhase("VirtualMachine", "web", "Running");
+    await world.untilPhase("VirtualDisk", "web", "Ready");
+    const { host = "" } = center.guest("web").state;
+    center.host(host).powerOff();
+    await center.clock.advance(3_600_000);
+    expect(center.guests()).toEqual([]);
+    center.host(host).powerOn();
+    await restarted(world, 1);
+    expect(center.guest("web").state.host).toBe(host);
+    expect(center.violations()).toEqual([]);
   });
 });
 

@@ -136,6 +136,12 @@ export class AttachmentController implements RunnableController {
       return judged("Pending", notAttached("NotAttached", machine.message));
     if (ready.status !== "True")
       return judged("Pending", notAttached("NotAttached", ready.message));
+    const { hypervisor: name } = vm?.status?.guest ?? {};
+    const member = this.#context.fleet.members().find(({ hypervisor }) => hypervisor.name === name);
+    if (member !== undefined && !member.hypervisor.capabilities.hotplug) {
+      const message = `Hypervisor "${name}" cannot attach block devices to running guests: name the device in spec.blockDeviceRefs of the VirtualMachine and restart it.`;
+      return judged("Pending", notAttached("NotAttached", message));
+    }
     const capacity = this.#capacityProblem(vm);
     if (capacity !== undefined) {
       const reached = condition(

@@ -47,10 +47,10 @@ export async function stepClone(
   }
   const found = await findMachineSnapshot({ name, namespace }, context);
   if ("problem" in found) {
-    if (snapshot?.status?.phase !== "Failed" && snapshot !== undefined) {
-      return waiting("The snapshot is being taken.", "SnapshotInProgress");
-    }
     const why = snapshot?.status?.conditions.find(({ status }) => status === "False")?.message;
+    if (snapshot?.status?.phase !== "Failed" && snapshot !== undefined) {
+      return waiting(why || "The snapshot is being taken.", "SnapshotInProgress");
+    }
     const message = `The snapshot could not be taken: ${why ?? found.problem}`;
     const broken = condition("SnapshotReady", "False", "SnapshotFailed", message);
     return failed("OperationFailed", message, { conditions: [broken] });

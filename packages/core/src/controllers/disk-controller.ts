@@ -198,7 +198,7 @@ export class DiskController implements RunnableController {
             name,
             storageClass: storageClassName,
             use,
-            ...(host !== undefined && { host }),
+            ...(host !== undefined && host !== "" && { host }),
           },
           storage,
           content,

@@ -174,7 +174,7 @@ export async function keptImageUsers(
 /** Says on which host the first VM of a disk will run. Source: Kubernetes, `volume.kubernetes.io/selected-node`. */
 const SELECTED_NODE_ANNOTATION = `${GROUP}/selected-node`;
 
-/** The host on which a disk that waits for its first VM is to be made. */
+/** The host on which a disk that waits for its first VM is to be made; empty where a cluster chooses it by itself. */
 export function selectedNode({ metadata }: VirtualDisk): string | undefined {
   return metadata.annotations?.[SELECTED_NODE_ANNOTATION];
 }
@@ -186,10 +186,12 @@ export function selectedNode({ metadata }: VirtualDisk): string | undefined {
 export async function selectNode(
   store: ResourceStore,
   disk: VirtualDisk,
-  host: string,
+  /** Absent with a cluster that chooses hosts by itself: it brings the disk to where its first VM starts. */
+  host: string | undefined,
 ): Promise<void> {
   const fresh = await store.get("VirtualDisk", disk.metadata);
-  if (fresh?.status?.phase !== "WaitForFirstConsumer" || selectedNode(fresh) === host) return;
-  const annotations = { ...fresh.metadata.annotations, [SELECTED_NODE_ANNOTATION]: host };
+  const chosen = host ?? "";
+  if (fresh?.status?.phase !== "WaitForFirstConsumer" || selectedNode(fresh) === chosen) return;
+  const annotations = { ...fresh.metadata.annotations, [SELECTED_NODE_ANNOTATION]: chosen };
   await store.update("VirtualDisk", { ...fresh, metadata: { ...fresh.metadata, annotations } });
 }

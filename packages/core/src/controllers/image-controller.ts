@@ -173,13 +173,6 @@ export class ImageController implements RunnableController {
       await this.#jobs.stop(key);
       return uploadOutcome(upload);
     }
-    if (content.type === "volume" && content.disk && image.status?.phase !== "Provisioning") {
-      // The disk is claimed when it is known that the image wants it; so a claim that is left over can be told.
-      return {
-        status: { phase: "Provisioning" },
-        ready: condition("Ready", "False", "Provisioning", "The image is about to be made."),
-      };
-    }
     const order: ImageOrder = {
       image,
       content: upload?.state === "received" ? storedUpload(image) : content,
@@ -190,6 +183,14 @@ export class ImageController implements RunnableController {
     };
     const token = upload?.token ?? "";
     const purpose = `${image.metadata.uid} ${source.identity} ${JSON.stringify(image.spec)} ${token}`;
+    const isNew = image.status?.phase !== "Provisioning" && !this.#jobs.has(key, purpose);
+    if (content.type === "volume" && content.disk && isNew) {
+      // The disk is claimed when it is known that the image wants it; so a claim that is left over can be told.
+      return {
+        status: { phase: "Provisioning" },
+        ready: condition("Ready", "False", "Provisioning", "The image is about to be made."),
+      };
+    }
     const job = await this.#jobs.ensure(key, purpose, async (abort, report) => {
       const disk = content.type === "volume" ? content.disk : undefined;
       if (disk) {

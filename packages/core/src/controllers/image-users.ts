@@ -5,7 +5,7 @@ import { holdsDisks } from "./disk-users.ts";
 import type { Caches } from "./runtime/caches.ts";
 
 /** Names the VMs and attachments that name an image: an index of their caches, by {@link imageKey}. */
-export const USERS_BY_IMAGE = "image";
+const USERS_BY_IMAGE = "image";
 
 /** `Kind/key`. */
 export function imageKey(image: AnyVirtualImage): string {

@@ -16,7 +16,7 @@ import { FINALIZERS } from "./finalizers.ts";
 export const MACHINES_BY_MAC = "mac";
 
 /** The MAC addresses that a VM names, and those that its guest was built with. */
-export function macNames({ spec, status }: VirtualMachine): string[] {
+function macNames({ spec, status }: VirtualMachine): string[] {
   const applied = status?.guest?.state === "Stopped" ? [] : status?.guest?.appliedSpec?.networks;
   const named = [...(spec.networks ?? []), ...(applied ?? [])].flatMap(
     ({ virtualMachineMACAddressName: name }) => name ?? [],

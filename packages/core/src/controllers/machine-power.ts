@@ -92,8 +92,7 @@ export class MachinePower {
       const { host } = choice.place;
       if (devices.awaitingHost.length > 0) {
         // They are made where the VM will run; then a place is looked for again.
-        for (const disk of devices.awaitingHost)
-          if (host !== undefined) await selectNode(this.#context.store, disk, host);
+        for (const disk of devices.awaitingHost) await selectNode(this.#context.store, disk, host);
         return { vm, record };
       }
       return await this.#startAt(choice.place, located.volumes, input, parts);

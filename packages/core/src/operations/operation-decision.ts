@@ -106,7 +106,7 @@ export function decideOperation({ wish, target, earlier }: OperationInputs): Ope
   const { any, forced } = PHASES[type];
   if (!any.includes(phase) && !(wish.force === true && phase === forced)) {
     return fail(
-      "NotApplicableForVirtualVirtualMachinePhase",
+      "NotApplicableForVirtualMachinePhase",
       `Operation type ${type} is not applicable for VirtualMachine in phase ${phase}`,
     );
   }

@@ -21,7 +21,7 @@ export interface KeptAddress extends KeptObject {
 }
 
 /** The secret that the machine's provisioning names. */
-export interface KeptSecret {
+interface KeptSecret {
   readonly name: string;
   readonly type: string;
   readonly data: Readonly<Record<string, string>>;

@@ -3,7 +3,7 @@ import { formatBytes, parseQuantity } from "../util/quantity.ts";
 const MEBIBYTE = 2 ** 20;
 
 /** Sizes of volumes are multiples of 1 MiB. */
-export function alignSize(bytes: number): number {
+function alignSize(bytes: number): number {
   return Math.ceil(bytes / MEBIBYTE) * MEBIBYTE;
 }
 

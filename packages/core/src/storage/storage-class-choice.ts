@@ -5,7 +5,7 @@ import type { ObjectMeta } from "../api/meta.ts";
 export const DEFAULT_CLASS_ANNOTATION = "storageclass.kubernetes.io/is-default-class";
 
 /** What the settings say about the classes of disks, or of images on volumes. */
-export interface StorageClassSettings {
+interface StorageClassSettings {
   readonly defaultStorageClassName?: string;
   /** Classes that may be used besides the default one; absent when all may. */
   readonly allowedStorageClassNames?: readonly string[];

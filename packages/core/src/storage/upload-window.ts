@@ -1,7 +1,7 @@
 import type { RandomSource } from "../util/random-source.ts";
 
 /** An upload must begin so many milliseconds after it was asked for. Source: DVP. */
-export const UPLOAD_WINDOW = 600_000;
+const UPLOAD_WINDOW = 600_000;
 
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 const TIME_DIGITS = 9;

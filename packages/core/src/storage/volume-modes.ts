@@ -14,9 +14,9 @@ export interface VolumeModeInputs {
 }
 
 /** The annotations, on a disk or a storage class, that say how volumes are made. */
-export const ACCESS_MODE_ANNOTATION: string = `virtualdisk.${GROUP}/access-mode`;
-export const VOLUME_MODE_ANNOTATION: string = `virtualdisk.${GROUP}/volume-mode`;
-export const BINDING_MODE_ANNOTATION: string = `virtualdisk.${GROUP}/binding-mode`;
+const ACCESS_MODE_ANNOTATION = `virtualdisk.${GROUP}/access-mode`;
+const VOLUME_MODE_ANNOTATION = `virtualdisk.${GROUP}/volume-mode`;
+const BINDING_MODE_ANNOTATION = `virtualdisk.${GROUP}/binding-mode`;
 
 /**
  * Chooses how a volume is made: what annotations of the disk say, else those of the class, else the best of what the

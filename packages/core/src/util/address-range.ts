@@ -62,7 +62,7 @@ export function containingRange(
 }
 
 /** True when the address is one of the range, reserved or not. */
-export function holdsAddress({ family, first, last }: AddressRange, address: IpAddress): boolean {
+function holdsAddress({ family, first, last }: AddressRange, address: IpAddress): boolean {
   return family === address.family && first <= address.value && address.value <= last;
 }
 

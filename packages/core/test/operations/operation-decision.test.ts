@@ -62,7 +62,7 @@ describe("an operation", () => {
       if (decision.type === "begin") return true;
       expect(decision).toEqual({
         type: "fail",
-        reason: "NotApplicableForVirtualVirtualMachinePhase",
+        reason: "NotApplicableForVirtualMachinePhase",
         message: `Operation type ${what.split(" ")[0]} is not applicable for VirtualMachine in phase ${phase}`,
       });
       return false;

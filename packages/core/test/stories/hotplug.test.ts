@@ -1,4 +1,5 @@
 import { PolyvisorError } from "@polyvisor/core";
+import { FakeHypervisor } from "@polyvisor/core/testing";
 import { describe, expect, it } from "vitest";
 import {
   attachment,
@@ -197,4 +198,17 @@ it("a disk that a stopped VM no longer names is let go of before the VM is delet
   await world.untilPhase("VirtualMachine", "linux", "Stopped");
   await world.pass(1_000);
   expect([...world.storage.attachments]).toEqual([]);
+});
+
+it("an attachment on a hypervisor that cannot plug says so", async () => {
+  await using world = await World.open({ hypervisor: new FakeHypervisor() });
+  await world.apply(...vmWithDisk("linux"), blankDisk("data"));
+  await world.untilPhase("VirtualMachine", "linux", "Running");
+  await world.untilPhase("VirtualDisk", "data", "Ready");
+  await world.apply(attachment("attach-data", "linux", "data"));
+  await world.pass(60_000);
+  expect((await world.find(KIND, "attach-data"))?.status?.phase).toBe("Pending");
+  expect(await world.message(KIND, "attach-data", "Attached")).toBe(
+    'Hypervisor "fake" cannot attach block devices to running guests: name the device in spec.blockDeviceRefs of the VirtualMachine and restart it.',
+  );
 });

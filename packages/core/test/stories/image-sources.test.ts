@@ -343,3 +343,20 @@ describe("an image that is lost", () => {
     await world.untilPhase("VirtualImage", "ubuntu", "Ready");
   });
 });
+
+it("an image whose disk cannot be read fails once, and says why", async () => {
+  await using world = await World.open();
+  await world.apply(blankDisk("d"));
+  await world.untilPhase("VirtualDisk", "d", "Ready");
+  const broken = new Error("the volume is broken");
+  world.storageFaults.rules.push({ verb: "read", error: broken, times: 99 });
+  await world.apply(manifest("VirtualImage", "copy", fromObject("VirtualDisk", "d")));
+  await world.untilPhase("VirtualImage", "copy", "Failed");
+  expect(await world.message("VirtualImage", "copy", "Ready")).toBe(
+    "spec.dataSource.objectRef: the volume is broken",
+  );
+  const failed = await world.platform.virtualImages.get("copy");
+  await world.pass(60_000);
+  const later = await world.platform.virtualImages.get("copy");
+  expect(later.metadata.resourceVersion).toBe(failed.metadata.resourceVersion);
+});

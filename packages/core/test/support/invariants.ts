@@ -1,9 +1,12 @@
 import type { VirtualDisk, VirtualMachine } from "@polyvisor/core";
+import { storageWrongs } from "./storage-invariants.ts";
 import type { World } from "./world.ts";
 
 interface Facts {
   readonly machines: readonly VirtualMachine[];
   readonly disks: readonly VirtualDisk[];
+  /** Names of the claims to addresses. */
+  readonly claims: readonly string[];
 }
 
 /** What is wrong with a world in which nothing moves any more. */
@@ -12,6 +15,9 @@ export async function wrongsOf(world: World): Promise<string[]> {
   const facts: Facts = {
     machines: (await platform.virtualMachines.list()).items,
     disks: (await platform.virtualDisks.list()).items,
+    claims: (await platform.virtualMachineIPAddresses.list()).items.map(
+      ({ metadata }) => metadata.name,
+    ),
   };
   return [
     ...(await wrongGuests(world, facts)),
@@ -21,6 +27,7 @@ export async function wrongsOf(world: World): Promise<string[]> {
     ...(await wrongAddresses(world)),
     ...(await wrongOperations(world)),
     ...(await wrongHotplug(world, facts)),
+    ...(await storageWrongs(world)),
   ];
 }
 
@@ -94,7 +101,7 @@ function wrongMachines(facts: Facts): string[] {
   });
 }
 
-function obstacle(vm: VirtualMachine, { machines, disks }: Facts): string | undefined {
+function obstacle(vm: VirtualMachine, { machines, disks, claims }: Facts): string | undefined {
   for (const { name } of vm.spec.blockDeviceRefs) {
     const disk = disks.find(({ metadata }) => metadata.name === name);
     if (disk?.status?.phase !== "Ready" || isDeleted(disk)) return `disk ${name} is not ready`;
@@ -108,11 +115,13 @@ function obstacle(vm: VirtualMachine, { machines, disks }: Facts): string | unde
     );
     if (holder) return `disk ${name} is held by ${holder.metadata.name}`;
   }
-  if (vm.spec.virtualMachineIPAddressName === undefined) return undefined;
+  const named = vm.spec.virtualMachineIPAddressName;
+  if (named === undefined) return undefined;
+  if (!claims.includes(named)) return `the address ${named} does not exist`;
   const user = machines.find(
     (other) =>
       other !== vm &&
-      (other.status?.guest?.appliedSpec ?? other.spec).virtualMachineIPAddressName === "shared",
+      (other.status?.guest?.appliedSpec ?? other.spec).virtualMachineIPAddressName === named,
   );
   return user ? `the address may be attached to ${user.metadata.name}` : undefined;
 }

@@ -8,6 +8,7 @@ import {
   operation,
   vm,
 } from "./manifests.ts";
+import { STORAGE_ACTIONS } from "./random-storage-actions.ts";
 import type { World } from "./world.ts";
 
 /** Numbers from a seed: a linear congruential generator with a mixed output. */
@@ -46,6 +47,8 @@ const HYPERVISOR_VERBS = [
   // Of migrations.
   "start",
   "cancel",
+  "freeze",
+  "thaw",
 ] as const;
 const STORAGE_VERBS = [
   "createVolume",
@@ -54,6 +57,9 @@ const STORAGE_VERBS = [
   "detach",
   "getVolume",
   "fill",
+  "read",
+  "expand",
+  "create",
 ] as const;
 const POLICIES = ["AlwaysOn", "AlwaysOnUnlessStoppedManually", "Manual", "AlwaysOff"] as const;
 const REASONS: readonly [StopReason, ...StopReason[]] = [
@@ -180,6 +186,7 @@ const ACTIONS: readonly [Action, ...Action[]] = [
   },
   (world, chance) => world.pass(chance.below(60_000)),
   (world, chance) => world.pass(chance.below(300)),
+  ...STORAGE_ACTIONS,
 ];
 
 function endMigrations(world: World, how: () => "succeeded" | "failed"): void {

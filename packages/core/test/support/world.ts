@@ -19,6 +19,7 @@ import {
 } from "@polyvisor/core/testing";
 import { type Gated, withGates } from "./gates.ts";
 import { recordingLogger } from "./logger.ts";
+import { unknownWords } from "./vocabulary.ts";
 
 /** What a {@link World} is made of. */
 export interface WorldOptions {
@@ -153,9 +154,12 @@ export class World implements AsyncDisposable {
     return this.hypervisor.runningGuests().toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Every story ends with a look at the words in the statuses. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
+    const unknown = await unknownWords(this.store);
     await this.store[Symbol.asyncDispose]();
+    if (unknown.length > 0) throw new Error(`unknown words in statuses: ${unknown.join("; ")}`);
   }
 
   /** The store as a platform gets it, which does not take it along when it is disposed of. */

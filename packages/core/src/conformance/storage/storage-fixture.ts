@@ -77,7 +77,9 @@ export function streamOf(extents: readonly SparseExtent[]): SparseStream {
 }
 
 export function pattern(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 9)) & 0xff);
+  const bytes = new Uint8Array(length);
+  for (let index = 0; index < length; index += 1) bytes[index] = index * 31 + (index >> 9);
+  return bytes;
 }
 
 /** Makes a volume of 8 MiB that holds a pattern from 1 MiB on, and gives it with its content. */

@@ -38,6 +38,11 @@ export class Jobs<Progress, Result> {
     return (this.#jobs.get(key) ?? this.#begin(key, purpose, work)).current;
   }
 
+  /** True when there is a job for `purpose`, going on or ended. */
+  has(key: string, purpose: string): boolean {
+    return this.#jobs.get(key)?.purpose === purpose;
+  }
+
   /** Ends the job of a key, if there is one, and forgets its outcome. Resolves when its work has really ended. */
   async stop(key: string): Promise<void> {
     const job = this.#jobs.get(key);
