@@ -1,4 +1,4 @@
-import { type Backend, type Logger, PolyvisorError, type Storage } from "@polyvisor/core";
+import { type Backend, type Logger, PolyvisorError } from "@polyvisor/core";
 import { HostSet } from "./host/host-set.ts";
 import { LibvirtHost } from "./host/libvirt-host.ts";
 import type { SaslCredentialsProvider } from "./rpc/sasl-credentials.ts";

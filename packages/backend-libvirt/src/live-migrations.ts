@@ -73,7 +73,7 @@ export class LiveMigrations implements LiveMigration {
       if (!this.#hosts.has(mark.source) || !this.#hosts.has(mark.target)) continue;
       if (state.power === "stopped" && host.name === mark.source) continue;
       const job = this.#job(handle, mark);
-      this.#follow(job, job.takeOver());
+      this.#follow(job, job.takeOver(host.name === mark.target));
     }
   }
 

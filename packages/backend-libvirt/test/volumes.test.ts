@@ -294,6 +294,35 @@ it("moves the disk of a running guest to another class", { timeout }, async () =
   expect(await leftovers()).toEqual([]);
 });
 
+it(
+  "says that a pool has run out of space, and the volume can be deleted",
+  { timeout },
+  async () => {
+    const path = join(first.directory, "small");
+    await run(first, "mkdir", path);
+    await run(first, "mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", path);
+    const { storage } = libvirtBackend({
+      hosts: { "node-1": first.uri },
+      storageClasses: [{ name: "small", pool: { type: "directory", path } }],
+    });
+    await storage.open(never);
+    await storage.createVolume(volumeOf("small", "vd-much"), never);
+    const bytes = letters("z");
+    const content = streamOf(Array.from({ length: 8 }, () => ({ type: "data", bytes })));
+    await expect(storage.content.fill("vd-much", content, { signal: never })).rejects.toMatchObject(
+      {
+        code: "POLYVISOR_REFUSED",
+        message: expect.stringMatching(/no space left/i) as string,
+      },
+    );
+    await storage.deleteVolume("vd-much", never);
+    expect(await storage.getVolume("vd-much", never)).toBeUndefined();
+    await storage[Symbol.asyncDispose]();
+    expect(await run(first, "ls", path)).toBe("");
+    await run(first, "umount", path);
+  },
+);
+
 async function withDisk(guest: GuestSpec, volume: string): Promise<GuestSpec> {
   const source = await backend.storage.attach(volume, "node-1", never);
   const disk = {

@@ -39,7 +39,7 @@ export interface DomainDisk {
 }
 
 /** A network card of a domain. */
-export interface DomainInterface {
+interface DomainInterface {
   readonly mac: string;
   readonly alias: string;
   /** Name of the network that it is on. */

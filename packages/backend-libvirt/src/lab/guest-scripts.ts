@@ -30,9 +30,6 @@ for port in *; do
   read -r port_name 2>/dev/null <"$port/name" || continue
   ln -s "../$port" "/dev/virtio-ports/$port_name"
 done
-if [ -e /dev/virtio-ports/org.qemu.guest_agent.0 ]; then
-  qemu-ga --daemonize --path /dev/virtio-ports/org.qemu.guest_agent.0 --statedir /run --pidfile /run/qemu-ga.pid
-fi
 
 ip link set lo up
 cd /sys/class/net
@@ -43,6 +40,10 @@ for nic in *; do
   break
 done
 cd /
+# After the address, so that whoever waits for the agent can ask it for that.
+if [ -e /dev/virtio-ports/org.qemu.guest_agent.0 ]; then
+  qemu-ga --daemonize --path /dev/virtio-ports/org.qemu.guest_agent.0 --statedir /run --pidfile /run/qemu-ga.pid
+fi
 if [ -s /run/cloud-config ]; then /etc/run-commands; fi
 exit 0
 `;

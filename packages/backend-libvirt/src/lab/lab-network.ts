@@ -17,12 +17,14 @@ export interface NetworkMember {
 
 /**
  * The first process of the network's namespace: leads unix sockets outside to the daemons inside, over the bridge, so
- * that a host that is cut off is cut off from its manager as well. Ends when its standard input does.
+ * that a host that is cut off is cut off from its manager as well. Ends when its standard input does, and removes the
+ * directory of the lab.
  */
 const RELAY = String.raw`
 const { connect, createServer } = require("node:net");
 const { execFileSync } = require("node:child_process");
-const { address, members, port } = JSON.parse(process.argv[1]);
+const { rmSync } = require("node:fs");
+const { address, members, port, directory } = JSON.parse(process.argv[1]);
 const ip = (...words) => execFileSync("/usr/sbin/ip", words);
 ip("link", "set", "lo", "up");
 ip("link", "add", "lab", "type", "bridge");
@@ -41,7 +43,12 @@ const serve = ({ address: host, socketPath }) =>
     server.listen(socketPath, resolve);
   });
 Promise.all(members.map(serve)).then(() => console.log("ready"));
-process.stdin.on("end", () => process.exit()).resume();
+process.stdin
+  .on("end", () => {
+    rmSync(directory, { recursive: true, force: true, maxRetries: 20 });
+    process.exit();
+  })
+  .resume();
 `;
 
 /** A bridge in a network namespace of its own, and the way in from outside. */
@@ -55,13 +62,17 @@ export class LabNetwork implements AsyncDisposable {
   }
 
   /**
-   * Makes the bridge and opens the sockets of its members. Everything ends with this process.
+   * Makes the bridge and opens the sockets of its members. Everything ends with this process, and the directory goes.
    *
    * @throws LabError `LAB_HOST_START_FAILED` with what the first process said.
    */
-  static async start(address: string, members: readonly NetworkMember[]): Promise<LabNetwork> {
+  static async start(
+    address: string,
+    members: readonly NetworkMember[],
+    directory: string,
+  ): Promise<LabNetwork> {
     const relay = ["--input-type=commonjs", "--eval", RELAY, "--"];
-    const plan = JSON.stringify({ address, members, port: DAEMON_PORT });
+    const plan = JSON.stringify({ address, members, port: DAEMON_PORT, directory });
     const child = spawn("/usr/bin/unshare", ["--net", "--", process.execPath, ...relay, plan], {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],

@@ -35,7 +35,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     address: `${NETWORK}.${FIRST_HOST + index}`,
     socketPath: join(directory, `${name}.sock`),
   }));
-  const network = made.use(await LabNetwork.start(`${NETWORK}.1`, members));
+  const network = made.use(await LabNetwork.start(`${NETWORK}.1`, members, directory));
   const addresses = Object.fromEntries(members.map(({ name, address }) => [name, address]));
   const start = async (member: NetworkMember): Promise<LabHost> => {
     const host = await startHost(

@@ -93,10 +93,10 @@ export class MigrationJob {
   }
 
   /** Follows a migration that an earlier process has begun, and does what it has left to do. */
-  async takeOver(): Promise<void> {
-    this.#show({ phase: "copying" });
+  async takeOver(hasArrived: boolean): Promise<void> {
+    this.#show({ phase: hasArrived ? "succeeded" : "copying" });
     try {
-      await this.#follow(this.#ending, undefined, () => {});
+      if (!hasArrived) await this.#follow(this.#ending, undefined, () => {});
       await this.#judge(undefined);
     } finally {
       await this.#finish();
@@ -258,6 +258,8 @@ export class MigrationJob {
         return false;
       }
       if (isGuest(atTarget) && atTarget.description.migration?.id === this.id) {
+        this.#isOver = true;
+        this.#show({ phase: "succeeded" });
         this.target.reportGuest(this.#domain);
         await settleArrival(this, this.#mark, this.#ending);
         await this.#setMark(this.target, { ...this.#mark, settled: true });

@@ -80,6 +80,11 @@ export class CallQueue {
     };
   }
 
+  /** Whether the daemon has not answered the call with this serial yet. */
+  isInFlight(serial: number): boolean {
+    return this.#inFlight.has(serial);
+  }
+
   /** Calls a procedure; see `LibvirtConnection.call`. */
   call<Arguments, Result>(
     procedure: Procedure<Arguments, Result>,

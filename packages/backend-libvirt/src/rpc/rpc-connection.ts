@@ -27,6 +27,8 @@ interface RpcConnectionOptions {
   readonly logger: RpcLogger;
 }
 
+const mostEarlyBytes = 8_388_608;
+const mostEarlyFrames = 1024;
 const goodbyeDeadlineMs = 2000;
 
 /** The connection behind {@link LibvirtConnection}: hands each frame to whom it belongs. */
@@ -37,6 +39,9 @@ export class RpcConnection implements LibvirtConnection {
   readonly #events: EventRouter;
   readonly #keepalive: Keepalive;
   readonly #streams = new Map<number, RpcStream>();
+  /** Packets of streams whose calls are not answered yet, by serial. */
+  readonly #early = new Map<number, Frame[]>();
+  #earlyBytes = 0;
   readonly #ended = Promise.withResolvers<RpcError>();
   #endReason: RpcError | undefined;
   #closing: Promise<void> | undefined;
@@ -150,6 +155,7 @@ export class RpcConnection implements LibvirtConnection {
       onClosed: (closed) => this.#streams.delete(closed),
     });
     if (!stream.closed) this.#streams.set(serial, stream);
+    for (const frame of this.#takeEarly(serial)) if (!stream.closed) stream.receive(frame);
     return stream;
   }
 
@@ -163,14 +169,39 @@ export class RpcConnection implements LibvirtConnection {
         return this.#events.dispatch(frame);
       case messageType.stream:
       case messageType.streamHole:
-        return this.#streams.get(frame.serial)?.receive(frame);
+        return this.#dispatchStream(frame);
       default:
         throw new RpcError("RPC_PROTOCOL", `The daemon sent a message of type ${frame.type}.`);
     }
   }
 
+  // A worker of the daemon answers the call that opens a stream while another thread sends on the stream already.
+  #dispatchStream(frame: Frame): void {
+    const stream = this.#streams.get(frame.serial);
+    if (stream) return stream.receive(frame);
+    if (!this.#calls.isInFlight(frame.serial)) return;
+    this.#earlyBytes += frame.payload.length;
+    const frames = this.#early.get(frame.serial) ?? [];
+    if (this.#earlyBytes > mostEarlyBytes || frames.length >= mostEarlyFrames) {
+      throw new RpcError(
+        "RPC_PROTOCOL",
+        "The daemon sent too much of a stream before it answered the call that opened it.",
+      );
+    }
+    this.#early.set(frame.serial, [...frames, frame]);
+  }
+
+  #takeEarly(serial: number): readonly Frame[] {
+    const frames = this.#early.get(serial) ?? [];
+    this.#early.delete(serial);
+    for (const { payload } of frames) this.#earlyBytes -= payload.length;
+    return frames;
+  }
+
   #dispatchReply(frame: Frame): void {
-    if (this.#calls.receive(frame)) return;
+    const isAnswer = this.#calls.receive(frame);
+    this.#takeEarly(frame.serial);
+    if (isAnswer) return;
     // The daemon reports some stream errors as a second reply to the call that opened it.
     const stream = this.#streams.get(frame.serial);
     if (stream !== undefined && frame.status === messageStatus.error) return stream.receive(frame);

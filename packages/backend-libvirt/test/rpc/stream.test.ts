@@ -45,6 +45,56 @@ async function receive(stream: FakeStream, into: FakeStreamPacket[]): Promise<vo
   }
 }
 
+describe("a stream whose data come before the answer to its call", () => {
+  it("has all of them", async () => {
+    const daemon = await startDaemon({
+      handlers: {
+        storageVolDownload: (_, { client, frame }) => {
+          client.streamPacket(frame, messageStatus.continue, Uint8Array.of(1, 2));
+          client.streamHole(frame, 4096);
+          return {};
+        },
+      },
+      onStream: async (stream) => {
+        await stream.data(Uint8Array.of(3));
+        stream.endOfData();
+        stream.confirm();
+      },
+    });
+    const connection = await connect(daemon, { dedicated: true });
+    expect(await collect(downloadVolume(connection, transfer))).toMatchObject([
+      { type: "data", bytes: Buffer.of(1, 2) },
+      { type: "hole", length: 4096 },
+      { type: "data", bytes: Buffer.of(3) },
+    ]);
+  });
+
+  it("ends the connection when they are too many, and forgets them when the call fails", async () => {
+    let count = 1;
+    const daemon = await startDaemon({
+      handlers: {
+        storageVolDownload: (_, { client, frame }) => {
+          const chunk = new Uint8Array(maxStreamChunkBytes);
+          for (let sent = 0; sent < count; sent += 1) {
+            client.streamPacket(frame, messageStatus.continue, chunk);
+          }
+          throw fakeError(50, "no such volume");
+        },
+      },
+    });
+    const connection = await connect(daemon, { dedicated: true });
+    for (let call = 0; call < 40; call += 1) {
+      expect(await rejection(collect(downloadVolume(connection, transfer)))).toMatchObject({
+        number: 50,
+      });
+    }
+    count = 40;
+    expect(await rejection(collect(downloadVolume(connection, transfer)))).toMatchObject({
+      code: "RPC_PROTOCOL",
+    });
+  });
+});
+
 describe("uploadVolume", () => {
   it("sends data in allowed chunks, holes as holes, and waits for the confirmation", async () => {
     const received: FakeStreamPacket[] = [];
