@@ -75,7 +75,7 @@ test.each(["gz", "xz"] as const)("%s: refuses flipped bits and stray bytes", asy
   });
 });
 
-test("xz: refuses a dictionary that needs more than 256 MiB", async () => {
+test("xz: refuses a dictionary that needs more than 96 MiB", async () => {
   const bytes = Buffer.from(wrapped.xz);
   const blockHeaderBytes = ((bytes[12] ?? 0) + 1) * 4;
   const filter = bytes.indexOf(Buffer.from([0x21, 0x01]), 12);

@@ -6,6 +6,8 @@ import type { ConversionSource } from "./conversion-source.ts";
 // Starting threads takes as long as converting this much.
 const INLINE_BYTES = 16 * 1024 * 1024;
 const SMALL_HEAP_MEBIBYTES = 32;
+// Node has four threads for files; with some more jobs none of them waits for this one.
+const MIN_FILE_JOBS = 6;
 
 /**
  * What copies the pieces of a source. Those that must be decoded, digested or compressed are given to
@@ -29,5 +31,12 @@ export function chooseExecutor(
     const heapMebibytes = reader?.fd === undefined ? SMALL_HEAP_MEBIBYTES : undefined;
     return createWorkerPool({ threads, heapMebibytes });
   };
-  return adaptiveExecutor({ concurrency: threadCount(threads) * JOBS_PER_THREAD, start });
+  return adaptiveExecutor({ concurrency: jobCount(reader, threadCount(threads)), start });
+}
+
+/** A stream keeps a processor busy before any job, and each job of it holds its bytes twice. */
+function jobCount(reader: ConversionSource["reader"], threads: number): number {
+  if (reader === undefined) return threads + 1;
+  const jobs = threads * JOBS_PER_THREAD;
+  return reader.fd === undefined ? jobs : Math.max(MIN_FILE_JOBS, jobs);
 }

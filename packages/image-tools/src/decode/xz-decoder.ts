@@ -11,7 +11,7 @@ const INPUT_CHUNK_BYTES = 8 * 1024;
 const TELL_UNSUPPORTED_CHECK = 2;
 const STREAM_FOOTER_FIRST_BYTE = 0x59;
 
-/** Decodes xz with any number of streams, with at most 256 MiB of memory. */
+/** Decodes xz with any number of streams, with at most 96 MiB of memory. */
 export const xzDecoder: StreamDecoder = {
   wrapper: "xz",
   async *decode(source) {

@@ -4,7 +4,8 @@ import { SharedUses } from "../disk/shared-uses.ts";
 const errors = formatErrors("qcow2");
 
 const PAGE_ENTRIES = 8 * 1024;
-const MAX_ENTRIES = 32 * 1024 * 1024;
+// 128 MiB, and a disk of 1 TiB in the usual clusters.
+const MAX_ENTRIES = 16 * 1024 * 1024;
 // No deflate stream expands further, and a zstd frame has at least this many bytes.
 const MAX_DEFLATE_RATIO = 1032;
 const MIN_ZSTD_FRAME_BYTES = 9;
@@ -47,20 +48,27 @@ export class CompressedStarts {
       compression === "deflate"
         ? Math.max(1, Math.floor(clusterSize / MAX_DEFLATE_RATIO))
         : MIN_ZSTD_FRAME_BYTES;
-    const sorted = new Float64Array(this.#count);
-    this.#pages.forEach((page, index) => {
-      const start = index * PAGE_ENTRIES;
-      sorted.set(page.subarray(0, Math.min(PAGE_ENTRIES, this.#count - start)), start);
-    });
-    // Programs that write images write them in order.
-    if (!this.#isSorted) sorted.sort();
     const shared = new SharedUses(errors);
-    for (let index = 1; index < sorted.length; index += 1) {
-      const previous = sorted[index - 1] as number;
-      if ((sorted[index] as number) - previous < minimumGap) {
-        shared.note(`the compressed data at byte ${previous}`);
+    let previous = Number.NEGATIVE_INFINITY;
+    // Programs that write images write them in order, so that no second copy of it all is needed.
+    for (const starts of this.#isSorted ? this.#filledPages() : [this.#sorted()]) {
+      for (const start of starts) {
+        if (start - previous < minimumGap) shared.note(`the compressed data at byte ${previous}`);
+        previous = start;
       }
     }
     shared.refuse();
+  }
+
+  #filledPages(): readonly Float64Array[] {
+    return this.#pages.map((page, index) =>
+      page.subarray(0, Math.min(PAGE_ENTRIES, this.#count - index * PAGE_ENTRIES)),
+    );
+  }
+
+  #sorted(): Float64Array {
+    const sorted = new Float64Array(this.#count);
+    this.#filledPages().forEach((page, index) => sorted.set(page, index * PAGE_ENTRIES));
+    return sorted.sort();
   }
 }

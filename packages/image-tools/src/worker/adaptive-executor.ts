@@ -1,12 +1,9 @@
 import type { CopyExecutor } from "./copy-executor.ts";
 import { asPlainCopy, runPlainCopy } from "./plain-copy.ts";
 
-// Node has four threads for files; with some more jobs none of them waits for this one.
-const PLAIN_JOBS = 6;
-
 /** What an {@link adaptiveExecutor} is made of. */
 export interface AdaptiveExecutorInput {
-  /** How many jobs the other executor is worth being given at the same time. */
+  /** How many jobs are worth being given at the same time, plain ones and others. */
   readonly concurrency: number;
   /** Starts the other executor. */
   readonly start: () => Promise<CopyExecutor>;
@@ -28,7 +25,7 @@ export function adaptiveExecutor({ concurrency, start }: AdaptiveExecutorInput):
   }
 
   return {
-    concurrency: Math.max(PLAIN_JOBS, concurrency),
+    concurrency,
     run: async (job) => {
       const plain = asPlainCopy(job);
       if (plain === undefined) {

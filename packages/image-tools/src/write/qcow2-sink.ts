@@ -83,7 +83,8 @@ export class Qcow2Sink implements ResumableSink {
     const header = qcow2HeaderCluster({
       sizeBytes,
       compression: this.#options.compress ?? "deflate",
-      l1Entries: Math.ceil(sizeBytes / QCOW2_TABLE_COVERAGE),
+      // A disk of no bytes has a table all the same, which must belong to something.
+      l1Entries: Math.max(1, Math.ceil(sizeBytes / QCOW2_TABLE_COVERAGE)),
       l1Offset,
       refcountTableOffset: refcountOffset + blocks.length,
       refcountTableClusters: table.length / QCOW2_CLUSTER_BYTES,

@@ -9,7 +9,7 @@ const OUTPUT_BYTES = 1024 * 1024;
 const MAX_CHUNK_BYTES = 2 * 1024 * 1024;
 // What is kept is moved to the front when the rest is full: the longer that is, the rarer.
 const MIN_REST_BYTES = 2 * MAX_CHUNK_BYTES;
-const MAX_REST_BYTES = 32 * 1024 * 1024;
+const MAX_REST_BYTES = 16 * 1024 * 1024;
 
 /** Memory that decoding a block takes for its content. */
 export function xzWindowBytes({ dictionaryBytes, contentBytes }: XzBlock): number {

@@ -13,8 +13,8 @@ export function xzTruncated(): ImageError {
   );
 }
 
-/** Most memory that decoding may take for what was decoded before. */
-export const XZ_MEMORY_LIMIT_BYTES: number = 256 * 1024 * 1024;
+/** Most memory that decoding may take for what was decoded before; `xz -9` needs two thirds of it. */
+export const XZ_MEMORY_LIMIT_BYTES: number = 96 * 1024 * 1024;
 
 /** Says that decoding would take too much memory. */
 export function xzTooLarge(cause?: unknown): ImageError {

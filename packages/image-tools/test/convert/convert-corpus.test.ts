@@ -82,6 +82,16 @@ describe("images of the corpus", () => {
     },
   );
 
+  test("a disk of no bytes becomes a whole qcow2 image", async () => {
+    await using directory = await temporaryDirectory();
+    const entry = convertible.find(({ file }) => file === "m-size0.qcow2.gz") as Entry;
+    const source = await unpack(entry, directory.path);
+    const target = join(directory.path, "out.qcow2");
+    const converted = await convertImage({ source, target, to: "qcow2" });
+    expect(converted.virtualSizeBytes).toBe(0);
+    await runTool("qemu-img", "check", "-q", "-f", "qcow2", target);
+  });
+
   const bad = convertible.filter(({ klass }) => klass === "reject");
   test.each(bad.map((entry) => [entry.file, entry.why, entry] as const))(
     "%s is refused and leaves nothing (%s)",
