@@ -206,7 +206,7 @@ describe("an image from a server", () => {
       }
       // The image of the disk's own is gone again; the other one is kept.
       const image = await platform.virtualImages.get("image");
-      expect(await readdir(join(directory, "store"))).toEqual([image.status?.target?.registryURL]);
+      expect(await readdir(join(directory, "store"))).toEqual([`vi-${image.metadata.uid}`]);
     },
     timeout,
   );
