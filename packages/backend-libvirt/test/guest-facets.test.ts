@@ -47,8 +47,8 @@ async function state(uid: string): Promise<GuestState | undefined> {
   return (await hypervisor.guests(never)).guests.find((guest) => guest.uid === uid);
 }
 
-/** Runs a guest with an operating system until its agent answers. */
-async function withAgent(name: string, ...commands: string[]): Promise<GuestSpec> {
+/** Starts a guest with an operating system, which carries out these commands. */
+async function booting(name: string, ...commands: string[]): Promise<GuestSpec> {
   const spec: GuestSpec = {
     ...(await bootingGuest(host, name)),
     cloudInit: {
@@ -57,6 +57,12 @@ async function withAgent(name: string, ...commands: string[]): Promise<GuestSpec
     },
   };
   await hypervisor.startGuest(spec, place, never);
+  return spec;
+}
+
+/** {@link booting}, until the agent answers. */
+async function withAgent(name: string, ...commands: string[]): Promise<GuestSpec> {
+  const spec = await booting(name, ...commands);
   await expect
     .poll(() => state(spec.uid), { timeout: 60_000, interval: 200 })
     .toMatchObject({ agentConnected: true });
@@ -118,9 +124,10 @@ describe("sorts of guests", () => {
 });
 
 it("ends a guest that reboots, and remembers why", { timeout }, async () => {
-  const spec = await withAgent("again", "reboot -f");
+  // The guest may be gone before anybody sees that its agent was there.
+  const spec = await booting("again", "reboot -f");
   await expect
-    .poll(() => state(spec.uid), { timeout: 30_000 })
+    .poll(() => state(spec.uid), { timeout: 60_000 })
     .toMatchObject({ power: "stopped", stopReason: "guest-reset" });
   await expect
     .poll(() => run(host, "virsh", "dumpxml", "--inactive", "default_again"))

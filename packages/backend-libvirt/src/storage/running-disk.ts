@@ -187,17 +187,31 @@ export class RunningDisk {
   async #pivot(signal: AbortSignal): Promise<void> {
     const job = { domain: this.#domain, path: this.#target };
     try {
-      await this.#ready(signal);
-      await this.#host.connections.call(
-        procedures.domainBlockJobAbort,
-        { ...job, flags: ABORT_PIVOT },
-        { signal },
-      );
+      do {
+        await this.#ready(signal);
+      } while (!(await this.#lead(signal)));
     } catch (error) {
       await this.#host.connections
         .call(procedures.domainBlockJobAbort, { ...job, flags: 0 }, {})
         .catch(() => {});
       throw error;
+    }
+  }
+
+  /** Leads the guest to where the job has copied to; false when QEMU is not ready for that yet. */
+  async #lead(signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#host.connections.call(
+        procedures.domainBlockJobAbort,
+        { domain: this.#domain, path: this.#target, flags: ABORT_PIVOT },
+        { signal },
+      );
+      return true;
+    } catch (error) {
+      // A job whose numbers are equal may not have been told to be ready: there is nothing else to tell the two apart.
+      if (!isLibvirtError(error) || error.code !== "LIBVIRT_BLOCK_COPY_ACTIVE") throw error;
+      await sleep(POLL_MILLISECONDS, undefined, { signal });
+      return false;
     }
   }
 
