@@ -29,6 +29,9 @@ const RESIZE_BYTES = 1;
 /** Milliseconds for which a guest may take to let go of a disk. */
 const REMOVAL_PATIENCE = 30_000;
 
+/** How often a disk is plugged in under another name for QEMU. */
+const ATTACH_ATTEMPTS = 5;
+
 /** Disks that one controller takes here; far more than a guest may have. */
 const MOST_DISKS = 256;
 
@@ -61,11 +64,7 @@ export class LibvirtHotplug implements Hotplug {
       if (guest.description.disks.some(({ name }) => name === disk.name)) return;
       const xml = renderXml(diskElement(disk, freePlace(guest)));
       const { handle: domain } = guest;
-      await host.connections.call(
-        procedures.domainAttachDeviceFlags,
-        { domain, xml, flags: AFFECT_LIVE },
-        { signal },
-      );
+      await attach(host, domain, xml, signal);
       host.reportGuest(domain);
     });
   }
@@ -288,5 +287,35 @@ async function askForRemoval(
     // Asked before: the answer is still to come, or has come in the meantime.
     const isUnderWay = isLibvirtError(error) && /in the process of unplug/.test(error.message);
     if (!isUnderWay && !isNotFoundError(error)) throw error;
+  }
+}
+
+/**
+ * Plugs a disk in. A daemon that died while it did so may have left a node of QEMU's of which it knows nothing, under the
+ * name that comes next; each attempt takes another name.
+ */
+async function attach(
+  host: LibvirtHost,
+  domain: DomainHandle,
+  xml: string,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await host.connections.call(
+        procedures.domainAttachDeviceFlags,
+        { domain, xml, flags: AFFECT_LIVE },
+        { signal },
+      );
+      return;
+    } catch (error) {
+      if (!isLibvirtError(error)) throw error;
+      if (error.message.includes("Duplicate device ID")) {
+        const message =
+          "QEMU has this disk already and libvirt does not know of it, because its daemon ended while it plugged the disk in: stop and start the guest";
+        throw new PolyvisorError("POLYVISOR_REFUSED", message, { cause: error });
+      }
+      if (!error.message.includes("Duplicate nodes") || attempt === ATTACH_ATTEMPTS) throw error;
+    }
   }
 }
